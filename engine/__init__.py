@@ -1,0 +1,1 @@
+"""The training engine: a config in, a verified LoRA out."""

@@ -1,0 +1,224 @@
+"""A run is a folder: its paths, its lock, its state."""
+
+import dataclasses
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from curation.atomic import write_text
+from engine.config import TrainConfig, load_frozen, save_config
+from engine.errors import EngineError
+
+State = Literal["queued", "starting", "running", "paused", "stopped", "finished", "failed", "died"]
+Request = Literal["stop", "pause", "checkpoint", "sample"]
+
+# A worker that has not taken the lock by then is not coming: importing torch from a cold network disk takes a minute.
+STARTING_SECONDS = 180.0
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Status:
+    """The last known state of a run. started, updated: seconds since the epoch. message: the cause of an end."""
+
+    state: State = "queued"
+    pid: int | None = None
+    step: int = 0
+    total_steps: int = 0
+    loss: float | None = None
+    started: float | None = None
+    updated: float = 0.0
+    message: str = ""
+
+
+class RunDir:
+    """The paths of a run and what may be asked of its folder; holds no state of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def output(self) -> Path:
+        return self.path / "output"
+
+    @property
+    def control(self) -> Path:
+        return self.path / "control"
+
+    def config(self) -> TrainConfig:
+        """The frozen config. Raises ConfigError."""
+        return load_frozen(self.config_file)
+
+    def write_status(self, status: Status) -> None:
+        """Replace status.json, stamped with the time now."""
+        stamped = dataclasses.replace(status, updated=time.time())
+        write_text(self.path / "status.json", json.dumps(dataclasses.asdict(stamped)) + "\n")
+
+    def status(self) -> Status:
+        """The run's true state: what status.json says, unless the lock says that the worker is gone."""
+        stored = self._stored_status()
+        if stored.state == "running" and not self.is_alive():
+            # The worker writes its end before it lets go of the lock: look again before calling it dead.
+            stored = self._stored_status()
+            if stored.state == "running":
+                return dataclasses.replace(stored, state="died", message="The worker is gone without an end event.")
+        if stored.state == "starting" and not self.is_alive() and time.time() - stored.updated > STARTING_SECONDS:
+            return dataclasses.replace(stored, state="died", message="The worker never took the run's lock.")
+        return stored
+
+    def _stored_status(self) -> Status:
+        try:
+            fields = json.loads((self.path / "status.json").read_text("utf-8"))
+            known = {field.name for field in dataclasses.fields(Status)}
+            status = Status(**{key: value for key, value in fields.items() if key in known})
+        except (OSError, ValueError, AttributeError):
+            return Status()
+        return status if status.state in get_args(State) else Status()
+
+    def is_alive(self) -> bool:
+        """Whether a worker holds the run's lock: asked of the kernel, never of a stored pid."""
+        try:
+            descriptor = os.open(self.path / "run.lock", os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run's lock. Raises EngineError when another worker holds it."""
+        descriptor = os.open(self.path / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _flock_or_give_up(descriptor)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise EngineError(
+                f"The run {self.name} is already being worked on.", f"Watch it with: loratui attach {self.name}"
+            ) from None
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def request(self, what: Request) -> None:
+        """Ask the worker for something; it looks after each step."""
+        write_text(self.control / what, "")
+
+    def take_request(self, what: Request) -> bool:
+        """Whether `what` was asked for; the asking is then used up."""
+        try:
+            (self.control / what).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def clear_requests(self) -> None:
+        """Forget what was asked of an earlier worker."""
+        for what in get_args(Request):
+            self.take_request(what)
+
+
+def _flock_or_give_up(descriptor: int) -> None:
+    """Take the lock, riding out viewers, who hold it shared for microseconds when they ask for liveness."""
+    deadline = time.monotonic() + 2.0
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def create_run(runs_dir: Path, name: str, config: TrainConfig) -> RunDir:
+    """Make the folder of a new run, for its owner only, with its frozen config.
+
+    Raises EngineError for a name that is taken or cannot be a file name.
+    """
+    if not NAME.fullmatch(name):
+        raise EngineError(
+            f"'{name}' cannot be a run's name.",
+            "Use letters, digits, '.', '_' and '-', starting with a letter or digit.",
+        )
+    path = runs_dir / name
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        raise EngineError(
+            f"There is already a run {path}.", f"Choose another --name, or continue it with: loratui resume {name}"
+        ) from None
+    except OSError as error:
+        raise EngineError(
+            f"The run folder {path} cannot be made: {error.strerror}.", "Choose another place with --runs-dir."
+        ) from None
+    run = RunDir(path)
+    for folder in (run.checkpoints, run.samples, run.output, run.control):
+        folder.mkdir()
+    save_config(config, run.config_file)
+    run.write_status(Status(state="queued"))
+    return run
+
+
+def free_name(runs_dir: Path, stem: str) -> str:
+    """`stem`, made fit to be a run's name, with a number behind it when it is taken."""
+    base = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "run"
+    taken = {path.name for path in runs_dir.iterdir()} if runs_dir.is_dir() else set()
+    number = 2
+    name = base
+    while name in taken:
+        name, number = f"{base}-{number}", number + 1
+    return name
+
+
+def find_run(runs_dir: Path, name_or_path: str) -> RunDir:
+    """The run of that name in `runs_dir`, or at that path. Raises EngineError when there is none."""
+    for path in (runs_dir / name_or_path, Path(name_or_path)):
+        if (path / "config.toml").is_file():
+            return RunDir(path)
+    names = ", ".join(run.name for run in list_runs(runs_dir)) or "none"
+    raise EngineError(f"There is no run {name_or_path!r}.", f"The runs in {runs_dir} are: {names}.")
+
+
+def list_runs(runs_dir: Path) -> list[RunDir]:
+    """The runs in `runs_dir`, by name."""
+    if not runs_dir.is_dir():
+        return []
+    return [RunDir(path) for path in sorted(runs_dir.iterdir()) if (path / "config.toml").is_file()]

@@ -1,0 +1,203 @@
+"""The sections of lora.toml: every setting, its type, its default and what it means.
+
+Keys carry the names of the guide's own flags, so that `--key value` and `key = value` are one vocabulary.
+"""
+
+from types import NoneType
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Kind = Literal["person", "object", "style", "character"]
+
+
+class Section(BaseModel):
+    """A typed table of lora.toml: unknown keys and mistyped values are errors; "none" unsets what may be unset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unset(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {key: None if cls.takes_none(key) and value == "none" else value for key, value in values.items()}
+
+    @classmethod
+    def takes_none(cls, key: str) -> bool:
+        """Whether `key` may be unset (TOML has no null, so it is written "none")."""
+        field = cls.model_fields.get(key)
+        return field is not None and NoneType in get_args(field.annotation)
+
+
+class DataSection(Section):
+    instance_data_dir: str | None = Field(default=None, description="Folder of photos to learn from.")
+    dataset_name: str | None = Field(
+        default=None, description="The same, under the guide's other name: a local folder."
+    )
+    caption_column: str = Field(
+        default="prompt", description="Column of metadata.jsonl or metadata.csv that holds the captions."
+    )
+    repeats: int = Field(
+        default=1, ge=1, description="How often each photo stands in an epoch; repeated first, then shuffled."
+    )
+    resolution: int = Field(
+        default=1024, ge=64, multiple_of=8, description="Side of the square training crop, in pixels."
+    )
+    center_crop: bool = Field(default=False, description="Crop at the centre instead of at a random place.")
+    random_flip: bool = Field(
+        default=False, description="Mirror half of the samples; leave off for faces and lettering."
+    )
+
+
+class ConceptSection(Section):
+    kind: Kind = Field(default="object", description="What is learned; chooses the preset.")
+    instance_prompt: str | None = Field(
+        default=None, description="Caption of photos that have none, e.g. 'a photo of TOK'."
+    )
+    token_abstraction: list[str] = Field(
+        default=["TOK"],
+        min_length=1,
+        description="Trigger words; each is replaced by new tokens in captions and prompts.",
+    )
+
+
+class ModelSection(Section):
+    pretrained_model_name_or_path: str = Field(
+        default="stabilityai/stable-diffusion-xl-base-1.0",
+        description="Base model: hub id, local diffusers folder, or 'tiny'.",
+    )
+    pretrained_vae_model_name_or_path: str | None = Field(
+        default=None, description="Replacement VAE, e.g. madebyollin/sdxl-vae-fp16-fix."
+    )
+    revision: str | None = Field(default=None, description="Revision of the model on the hub.")
+    variant: str | None = Field(default=None, description="Weight variant of the model files, e.g. fp16.")
+
+
+class LoraSection(Section):
+    rank: int = Field(
+        default=32, ge=1, description="Rank of the LoRA matrices; faces at 64 look air-brushed, says the guide."
+    )
+    lora_alpha: float | None = Field(default=None, gt=0, description="Scale numerator; the rank when unset.")
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on the LoRA input.")
+
+
+class TextEncoderSection(Section):
+    train_text_encoder_ti: bool = Field(
+        default=True, description="Pivotal tuning: learn new tokens for the trigger words."
+    )
+    train_text_encoder_ti_frac: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the steps after which the new tokens stop training (the pivot)."
+    )
+    num_new_tokens_per_abstraction: int = Field(default=2, ge=1, description="New tokens for each trigger word.")
+    train_text_encoder: bool = Field(
+        default=False, description="Train a LoRA on both text encoders instead of new tokens."
+    )
+    train_text_encoder_frac: float = Field(
+        default=1.0, ge=0, le=1, description="Share of the steps after which the text encoders stop training."
+    )
+    text_encoder_lr: float | Literal["unet"] | None = Field(
+        default=None,
+        description="Rate of new tokens or text-encoder LoRA; 'unet' follows learning_rate; unset: the guide's.",
+    )
+    adam_weight_decay_text_encoder: float | None = Field(
+        default=None, ge=0, description="Weight decay of the text-encoder parameters; unset: as the UNet's."
+    )
+
+
+class OptimizerSection(Section):
+    optimizer: Literal["prodigy", "adamw"] = Field(
+        default="prodigy", description="prodigy finds its own rate; adamw needs one."
+    )
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="UNet rate; unset: 1.0 for prodigy, 1e-4 for adamw."
+    )
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1, description="First moment's decay, also Prodigy's.")
+    adam_beta2: float | None = Field(
+        default=None, ge=0, lt=1, description="Second moment's decay; unset: 0.99 for prodigy, 0.999 for adamw."
+    )
+    adam_weight_decay: float | None = Field(
+        default=None, ge=0, description="Weight decay; unset: 0.01 for prodigy, 1e-4 for adamw."
+    )
+    adam_epsilon: float = Field(default=1e-8, gt=0, description="Denominator's floor, also Prodigy's.")
+    prodigy_beta3: float | None = Field(
+        default=None, ge=0, lt=1, description="Decay of Prodigy's step estimate; unset: sqrt(beta2)."
+    )
+    prodigy_decouple: bool = Field(default=True, description="Decoupled weight decay in Prodigy, as in AdamW.")
+    prodigy_use_bias_correction: bool = Field(default=True, description="Adam's bias correction in Prodigy.")
+    prodigy_safeguard_warmup: bool = Field(default=True, description="Keep Prodigy's estimate safe during a warm-up.")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="Gradients are clipped to this norm.")
+    lr_scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine", "polynomial"] = Field(
+        default="constant", description="Shape of the rate over the run."
+    )
+    lr_warmup_steps: int = Field(default=0, ge=0, description="Optimizer steps of warm-up.")
+
+
+class LossSection(Section):
+    snr_gamma: float | None = Field(
+        default=5.0, gt=0, description="Min-SNR weighting; the guide recommends 5.0; 'none' is off."
+    )
+    noise_offset: float = Field(
+        default=0.0, ge=0, description="Offset noise strength; helps very dark and bright pictures."
+    )
+
+
+class PriorSection(Section):
+    with_prior_preservation: bool = Field(
+        default=False, description="Also train on pictures of the class, to keep it known."
+    )
+    class_data_dir: str | None = Field(
+        default=None, description="Folder of class pictures; real photos work best, says the guide."
+    )
+    class_prompt: str | None = Field(
+        default=None, description="Caption of the class pictures, e.g. 'a photo of a woman'."
+    )
+    num_class_images: int = Field(default=100, ge=1, description="Class pictures wanted; missing ones are generated.")
+    prior_loss_weight: float = Field(default=1.0, ge=0, description="Weight of the class pictures' loss.")
+
+
+class SampleSection(Section):
+    validation_prompt: str | None = Field(
+        default=None, description="Prompt of the sample pictures; unset: the instance prompt."
+    )
+    num_validation_images: int = Field(default=1, ge=0, description="Sample pictures each time; 0 is none.")
+    validation_steps: int | None = Field(
+        default=None, ge=1, description="Sample every so many steps; unset: only at the end."
+    )
+    num_inference_steps: int = Field(default=25, ge=1, description="Denoising steps of a sample picture.")
+    guidance_scale: float = Field(default=5.0, ge=0, description="Guidance of the sample pictures.")
+
+
+class RunSection(Section):
+    max_train_steps: int | None = Field(
+        default=None, ge=1, description="Optimizer steps; unset: steps_per_photo times photos."
+    )
+    steps_per_photo: int = Field(
+        default=75, ge=1, description="Steps for each photo when max_train_steps is unset (500 to 1,500)."
+    )
+    train_batch_size: int = Field(default=1, ge=1, description="Photos in a micro-batch.")
+    gradient_accumulation_steps: int = Field(default=1, ge=1, description="Micro-batches in an optimizer step.")
+    gradient_checkpointing: bool = Field(default=False, description="Recompute activations: less memory, slower.")
+    mixed_precision: Literal["no", "fp16", "bf16"] | None = Field(
+        default=None, description="Compute type; unset: bf16 where a GPU has it, else no."
+    )
+    seed: int = Field(default=0, ge=0, description="Every draw is a function of it.")
+    checkpointing_steps: int = Field(
+        default=500, ge=1, description="Steps between checkpoints; the end always has one."
+    )
+    report_to: str | None = Field(
+        default=None, description="Tracker of the guide's command lines; events.jsonl is always written."
+    )
+
+
+class OutputSection(Section):
+    output_dir: str | None = Field(
+        default=None, description="The guide's name for the run folder; its last part names the files."
+    )
+    push_to_hub: bool = Field(
+        default=False, description="The guide's flag; files stay here, and the run says how to upload them."
+    )
+
+
+class LintSection(Section):
+    ignore: list[str] = Field(default=[], description="Rule codes, or prefixes of them, that lint leaves out.")

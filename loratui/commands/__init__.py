@@ -1,0 +1,1 @@
+"""The commands of loratui, one module for each group."""
