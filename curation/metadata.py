@@ -1,0 +1,225 @@
+r"""metadata.jsonl and metadata.csv of an ImageFolder, edited without touching what is not asked for.
+
+A file is kept as its records' own text. Only a record whose caption changes is written anew, so unknown columns,
+row order, blank lines and the line ending survive an edit.
+"""
+
+import csv
+import io
+import json
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curation.errors import CurationError
+from curation.text import visible
+
+BOM = "\ufeff"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row: its text on disk, the file it is about (None: not about a photo), and its values by column."""
+
+    text: str
+    name: str | None
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """A metadata file as it was read.  content: its bytes, None when there is no such file yet."""
+
+    path: Path
+    content: bytes | None
+    records: tuple[Record, ...]
+    columns: tuple[str, ...] = ()
+
+    def row(self, name: str) -> Mapping[str, Any]:
+        """The values of the photo's row; the last one wins, as in `datasets`. Empty when it has none."""
+        return next((record.values for record in reversed(self.records) if record.name == name), {})
+
+    def caption(self, name: str, column: str) -> str | None:
+        """The photo's caption, or None when its row or the column is missing or holds no text."""
+        value = self.row(name).get(column)
+        return value if isinstance(value, str) else None
+
+    def changed_on_disk(self) -> bool:
+        """Whether someone else wrote, made or removed the file since it was read."""
+        return _bytes_of(self.path) != self.content
+
+    def with_captions(self, column: str, captions: Mapping[str, str]) -> str:
+        """The file's new text. captions: by photo name; a photo without a row gets one at the end."""
+        edit = _edited_csv if self.path.suffix == ".csv" else _edited_jsonl
+        return edit(self, column, captions)
+
+
+def read_metadata(root: Path) -> Metadata:
+    """Read `metadata.jsonl`, else `metadata.csv`, else return an empty one that would become `metadata.jsonl`.
+
+    Raises CurationError for a file that is not valid, with its line, and for a row that points outside `root`.
+    """
+    for path in (root / "metadata.jsonl", root / "metadata.csv"):
+        content = _bytes_of(path)
+        if content is None:
+            continue
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CurationError(f"{path.name} is not UTF-8 text.", "Save it as UTF-8 and try again.") from error
+        return _read_csv(path, content, text) if path.suffix == ".csv" else _read_jsonl(path, content, text)
+    return Metadata(root / "metadata.jsonl", None, ())
+
+
+def dump_row(values: Mapping[str, Any]) -> str:
+    """One metadata.jsonl line without its newline: readable UTF-8, escaped only where UTF-8 has no way to say it."""
+    text = json.dumps(values, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # lone surrogates: a file name that is not UTF-8
+        return json.dumps(values)
+    return text
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CurationError(f"{path.name} cannot be read: {error.strerror}.", "Check its permissions.") from error
+
+
+def _read_jsonl(path: Path, content: bytes, text: str) -> Metadata:
+    records = []
+    columns: dict[str, None] = {}
+    # Captions may hold U+2028 and other breaks that splitlines() would obey: only "\n" ends a JSON line.
+    for number, line in enumerate(_lines(text), start=1):
+        values = _parse_json_line(path, number, line)
+        columns.update(dict.fromkeys(values))
+        records.append(Record(line, _photo_name(path, number, values), values))
+    return Metadata(path, content, tuple(records), tuple(columns))
+
+
+def _parse_json_line(path: Path, number: int, line: str) -> dict[str, Any]:
+    if not line.strip(" \t\r\n" + BOM):
+        return {}
+    try:
+        values = json.loads(line.removeprefix(BOM))
+    except (ValueError, RecursionError) as error:
+        raise CurationError(f"{path.name} line {number} is not valid JSON: {error}.", "Mend that line.") from error
+    if not isinstance(values, dict):
+        raise CurationError(
+            f"{path.name} line {number} is not a JSON object.",
+            'Write each line as {"file_name": "photo.jpg", "prompt": "a caption"}.',
+        )
+    return values
+
+
+def _read_csv(path: Path, content: bytes, text: str) -> Metadata:
+    rows = list(_csv_records(path, text))
+    if not rows:
+        return Metadata(path, content, ())
+    columns = tuple(cell.removeprefix(BOM) for cell in rows[0][2])
+    records = [Record(rows[0][1], None, {})]
+    for number, raw, cells in rows[1:]:
+        values = dict(zip(columns, cells, strict=False))
+        records.append(Record(raw, _photo_name(path, number, values), values))
+    return Metadata(path, content, tuple(records), columns)
+
+
+def _csv_records(path: Path, text: str) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield each record's last line number, its own text with its line ending, and its cells."""
+    consumed: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line in _lines(text):
+            consumed.append(line)
+            yield line
+
+    reader = csv.reader(lines(), strict=True)
+    try:
+        for cells in reader:
+            yield reader.line_num, "".join(consumed), cells
+            consumed.clear()
+    except csv.Error as error:
+        raise CurationError(
+            f"{path.name} line {reader.line_num} is not valid CSV: {error}.", "Mend that line."
+        ) from error
+
+
+def _photo_name(path: Path, number: int, values: Mapping[str, Any]) -> str | None:
+    name = values.get("file_name")
+    if not isinstance(name, str) or not name:
+        return None
+    normal = posixpath.normpath(name)
+    if normal.startswith(("/", "../")) or normal == "..":
+        raise CurationError(
+            f'{path.name} line {number} names "{visible(name)}", which lies outside the folder.',
+            "Give file_name relative to the folder, and keep it inside.",
+        )
+    return normal
+
+
+def _lines(text: str) -> list[str]:
+    return io.StringIO(text, newline="\n").readlines()
+
+
+def _edited_jsonl(metadata: Metadata, column: str, captions: Mapping[str, str]) -> str:
+    ending = _line_ending(metadata)
+    last = {record.name: index for index, record in enumerate(metadata.records)}
+    texts = [record.text for record in metadata.records]
+    for name, caption in captions.items():
+        if name in last:
+            record = metadata.records[last[name]]
+            bom = BOM if record.text.startswith(BOM) else ""
+            texts[last[name]] = bom + dump_row({**record.values, column: caption}) + ending
+        else:
+            texts = [*_ended(texts, ending), dump_row({"file_name": name, column: caption}) + ending]
+    return "".join(texts)
+
+
+def _edited_csv(metadata: Metadata, column: str, captions: Mapping[str, str]) -> str:
+    ending = _line_ending(metadata)
+    columns = [*metadata.columns, *(name for name in ("file_name", column) if name not in metadata.columns)]
+    # Rows that are not edited may stay shorter than a widened header: readers take the missing cells as empty.
+    header = metadata.records[0].text if len(columns) == len(metadata.columns) else _csv_row(columns, ending)
+    last = {record.name: index for index, record in enumerate(metadata.records)}
+    texts = [header, *(record.text for record in metadata.records[1:])]
+    for name, caption in captions.items():
+        old = _cells(metadata.records[last[name]]) if name in last else []
+        cells = old + [""] * (len(columns) - len(old))
+        cells[columns.index(column)] = caption
+        if name in last:
+            texts[last[name]] = _csv_row(cells, ending)
+        else:
+            cells[columns.index("file_name")] = name
+            texts = [*_ended(texts, ending), _csv_row(cells, ending)]
+    return "".join(texts)
+
+
+def _cells(record: Record) -> list[str]:
+    return next(csv.reader(_lines(record.text)))
+
+
+def _csv_row(cells: list[str], ending: str) -> str:
+    return ",".join(_csv_cell(cell) for cell in cells) + ending
+
+
+def _csv_cell(cell: str) -> str:
+    # csv.writer leaves a lone carriage return unquoted before Python 3.13, and then cannot read it back.
+    if any(character in cell for character in ',"\r\n') or cell != cell.strip():
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
+
+
+def _ended(texts: list[str], ending: str) -> list[str]:
+    if texts and not texts[-1].endswith("\n"):
+        return [*texts[:-1], texts[-1] + ending]
+    return texts
+
+
+def _line_ending(metadata: Metadata) -> str:
+    return "\r\n" if metadata.records and metadata.records[0].text.endswith("\r\n") else "\n"

@@ -1,0 +1,110 @@
+"""What a lint found, as values, and as JSON or text."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Literal
+
+from curation.text import visible
+
+Severity = Literal["error", "warning", "info"]
+Verdict = Literal["ready", "attention", "blocked"]
+Kind = Literal["person", "object", "style", "character"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+"""Worst first."""
+
+VERDICT_WORDS: dict[Verdict, str] = {"ready": "Ready", "attention": "Needs attention", "blocked": "Blocked"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem.  photos: names, the one to keep first where copies are concerned.
+
+    value and threshold: what was measured and the limit it passed, None where there is nothing to measure.
+    fix: what to do about it, None when nothing needs to be done.
+    """
+
+    code: str
+    rule: str
+    severity: Severity
+    photos: tuple[str, ...]
+    value: float | int | str | None
+    threshold: float | int | str | None
+    message: str
+    fix: str | None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A check that was not made, which is not the same as one that passed."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The findings on a dataset, worst first.  photos: how many candidate files it has, readable or not."""
+
+    dataset: str
+    photos: int
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """`blocked` by any error, `attention` for any warning, else `ready`."""
+        severities = {finding.severity for finding in self.findings}
+        if "error" in severities:
+            return "blocked"
+        return "attention" if "warning" in severities else "ready"
+
+    def reaches(self, severity: Severity) -> bool:
+        """Whether any finding is of this severity or worse."""
+        bad = SEVERITIES[: SEVERITIES.index(severity) + 1]
+        return any(finding.severity in bad for finding in self.findings)
+
+
+def to_json(report: Report) -> str:
+    """The report as one JSON object (version 1), without a trailing newline. ASCII, so any terminal can carry it."""
+    return json.dumps(
+        {
+            "version": 1,
+            "dataset": report.dataset,
+            "photos": report.photos,
+            "verdict": report.verdict,
+            "findings": [asdict(finding) for finding in report.findings],
+            "skipped": [asdict(skipped) for skipped in report.skipped],
+        },
+        indent=2,
+    )
+
+
+def to_text(report: Report) -> str:
+    """The report for a reader: findings grouped by rule, worst first, then what was not checked, then the verdict."""
+    lines = []
+    for (severity, code, rule), group in groupby(
+        report.findings, lambda finding: (finding.severity, finding.code, finding.rule)
+    ):
+        lines += [f"{severity} {code} {rule}", *(line for finding in group for line in _finding_lines(finding)), ""]
+    if report.skipped:
+        lines += ["not checked", *(f"  {skipped.code}: {skipped.reason}" for skipped in report.skipped), ""]
+    return "\n".join([*lines, verdict_line(report)])
+
+
+def verdict_line(report: Report) -> str:
+    """The verdict and the counts behind it, in one line."""
+    counts = [_count(sum(f.severity == severity for f in report.findings), severity) for severity in SEVERITIES]
+    return f"{VERDICT_WORDS[report.verdict]}: {_count(report.photos, 'photo')}, {', '.join(counts)}."
+
+
+def _finding_lines(finding: Finding) -> Sequence[str]:
+    photos = ", ".join(visible(name) for name in finding.photos) or "the whole set"
+    fix = [f"    fix: {visible(finding.fix)}"] if finding.fix else []
+    return [f"  {photos}", f"    {visible(finding.message)}", *fix]
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 or word == "info" else f"{number} {word}s"
