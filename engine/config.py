@@ -1,7 +1,7 @@
 """lora.toml: composed from preset, file and flags, checked, and written back."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -101,6 +101,10 @@ def compose(path: Path | None = None, flags: Tables | None = None) -> Composed:
         for name, values in layer.items():
             merged[name].update(values)
             origins.update({f"{name}.{key}": origin for key in values})
+    if merged["text_encoder"].get("train_text_encoder") and "train_text_encoder_ti" not in merged["text_encoder"]:
+        # Asking for a LoRA on the text encoders is asking for it instead of new tokens, which are only the default.
+        merged["text_encoder"]["train_text_encoder_ti"] = False
+        origins["text_encoder.train_text_encoder_ti"] = "train_text_encoder"
     try:
         return Composed(TrainConfig.model_validate(merged), origins)
     except ValidationError as error:
@@ -113,7 +117,7 @@ def preset(kind: str) -> dict[str, dict[str, Any]]:
     return tomlkit.parse(file.read_text("utf-8")).unwrap() if file.is_file() else {}
 
 
-def to_toml(config: TrainConfig, only: Mapping[str, Any] | None = None) -> str:
+def to_toml(config: TrainConfig, only: Collection[str] | None = None) -> str:
     """The config as lora.toml text, each key with its meaning; `only` limits it to these `section.key`s."""
     document = tomlkit.document()
     for name, section in sections().items():

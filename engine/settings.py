@@ -192,7 +192,7 @@ class RunSection(Section):
 
 class OutputSection(Section):
     output_dir: str | None = Field(
-        default=None, description="The guide's name for the run folder; its last part names the files."
+        default=None, description="The guide's flag: its last part names the run and its files."
     )
     push_to_hub: bool = Field(
         default=False, description="The guide's flag; files stay here, and the run says how to upload them."

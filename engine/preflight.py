@@ -1,0 +1,148 @@
+"""Everything that can be checked before a model is loaded: what fails here costs seconds, not GPU hours."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.dataset import Dataset, open_dataset
+from curation.errors import CurationError
+from curation.photo import load_rgb
+from engine.config import TrainConfig
+from engine.errors import ConfigError, EngineError
+from engine.model_files import model_problem
+from engine.plan import Plan, plan, resolve
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """A run that may start: its resolved config with absolute paths, its photos, its arithmetic, what to know first."""
+
+    config: TrainConfig
+    dataset: Dataset
+    plan: Plan
+    warnings: tuple[str, ...]
+
+
+def preflight(config: TrainConfig) -> Preflight:
+    """Check `config` against the disk. Raises EngineError or CurationError for what would make the run fail."""
+    photos_dir = _photos_dir(config)
+    config = resolve(config)
+    _check_class_images(config)
+    dataset = open_dataset(photos_dir, config.data.caption_column)
+    _check_photos(dataset)
+    warnings = list(_check_captions(config, dataset))
+    if problem := model_problem(config.model):
+        raise problem
+    return Preflight(
+        config=_with_absolute_paths(config, photos_dir),
+        dataset=dataset,
+        plan=plan(config, len(dataset.trainable)),
+        warnings=(*warnings, *_unsupported(config)),
+    )
+
+
+def _photos_dir(config: TrainConfig) -> Path:
+    data = config.data
+    if data.instance_data_dir and data.dataset_name and data.instance_data_dir != data.dataset_name:
+        raise ConfigError("instance_data_dir and dataset_name are both set.", "Keep one; both name the photos' folder.")
+    name = data.instance_data_dir or data.dataset_name
+    if not name:
+        raise ConfigError("No photos are named.", "Set instance_data_dir, or pass --instance_data_dir FOLDER.")
+    if data.dataset_name and not Path(name).is_dir() and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise ConfigError(
+            f"There is no local folder {name}, and datasets are not fetched from the hub here.",
+            f"Download it first: hf download --repo-type dataset {name} --local-dir photos",
+        )
+    return Path(name).expanduser().absolute()
+
+
+def _check_class_images(config: TrainConfig) -> None:
+    prior = config.prior
+    if prior.with_prior_preservation and prior.class_data_dir and Path(prior.class_data_dir).is_file():
+        raise ConfigError(f"class_data_dir {prior.class_data_dir} is a file.", "Name a folder; it may be empty or new.")
+
+
+def _check_photos(dataset: Dataset) -> None:
+    """Decode every photo whole: a header check passes half files."""
+    if not dataset.trainable:
+        raise EngineError(
+            f"All {len(dataset.photos)} photos in {dataset.root} are excluded.",
+            f"See why with: loratui lint {dataset.root}",
+        )
+    with ThreadPoolExecutor() as pool:
+        broken = [problem for problem in pool.map(_unreadable, (photo.path for photo in dataset.trainable)) if problem]
+    if broken:
+        more = f" ({len(broken)} photos are like that.)" if len(broken) > 1 else ""
+        raise EngineError(
+            f"{broken[0].problem}{more}", f"Leave it out with: loratui lint {dataset.root} --fix --unsafe-fixes"
+        )
+
+
+def _unreadable(path: Path) -> CurationError | None:
+    try:
+        load_rgb(path)
+    except CurationError as error:
+        return error
+    return None
+
+
+def _check_captions(config: TrainConfig, dataset: Dataset) -> Iterator[str]:
+    """Warnings on captions and prompts; raises where pivotal tuning could not learn a single word."""
+    instance_prompt = config.concept.instance_prompt
+    without = [photo.name for photo in dataset.trainable if not photo.caption]
+    if without and not instance_prompt:
+        raise ConfigError(
+            f"{len(without)} of {len(dataset.trainable)} photos have no caption, and there is no instance_prompt.",
+            "Set one, e.g. instance_prompt = 'a photo of TOK', or write captions with: loratui caption set",
+        )
+    if not config.text_encoder.train_text_encoder_ti:
+        return
+    words = config.concept.token_abstraction
+    trigger = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words))
+    named = ", ".join(words)
+    missing = [photo.name for photo in dataset.trainable if not trigger.search(photo.caption or instance_prompt or "")]
+    if len(missing) == len(dataset.trainable):
+        raise ConfigError(
+            f"No caption contains the trigger word {named}, so its new tokens would never train.",
+            f"Put it into instance_prompt or the captions, e.g. 'a photo of {words[0]}', or set token_abstraction.",
+        )
+    if missing:
+        some = ", ".join(missing[:3])
+        yield f"{len(missing)} of {len(dataset.trainable)} captions lack the trigger word {named}, e.g. of {some}."
+    prompt = config.sample.validation_prompt
+    if prompt and not trigger.search(prompt):
+        yield f"The validation_prompt lacks the trigger word {named}, so its pictures will not show what was learned."
+
+
+def _unsupported(config: TrainConfig) -> Iterator[str]:
+    """Flags of the guide's command lines that this engine takes but does not act on."""
+    if config.run.report_to:
+        yield f"report_to = {config.run.report_to}: the run writes events.jsonl only; watch it with `loratui attach`."
+    if config.output.push_to_hub:
+        yield "push_to_hub: the files stay in output/; upload them with `hf upload` when the run has finished."
+
+
+def _with_absolute_paths(config: TrainConfig, photos_dir: Path) -> TrainConfig:
+    """The worker may run elsewhere, and later: nothing may hang on the current folder."""
+
+    def absolute(name: str | None) -> str | None:
+        return str(Path(name).expanduser().absolute()) if name else name
+
+    def local(name: str | None) -> str | None:
+        return absolute(name) if name and name != "tiny" and Path(name).expanduser().is_dir() else name
+
+    model = config.model
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update={"instance_data_dir": str(photos_dir), "dataset_name": None}),
+            "prior": config.prior.model_copy(update={"class_data_dir": absolute(config.prior.class_data_dir)}),
+            "model": model.model_copy(
+                update={
+                    "pretrained_model_name_or_path": local(model.pretrained_model_name_or_path),
+                    "pretrained_vae_model_name_or_path": local(model.pretrained_vae_model_name_or_path),
+                }
+            ),
+        }
+    )

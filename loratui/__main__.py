@@ -1,0 +1,5 @@
+"""`python -m loratui` is `loratui`."""
+
+from loratui.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""The command line: `loratui` opens the TUI, `loratui COMMAND` does one step without it."""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curation.errors import StatedError
+from loratui.commands import caption, demo, doctor, lint, project, results, runs
+from loratui.commands.options import RunsDir
+
+app = typer.Typer(
+    name="loratui",
+    help="From a folder of photos to an SDXL DreamBooth LoRA, in a terminal.\n\nWithout a command: the TUI.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 fine; 1 the work found problems; 2 wrong usage or settings; 130 interrupted.",
+)
+
+PHOTOS, TRAINING, RESULTS = "Photos", "Training", "Results"
+app.command(rich_help_panel=PHOTOS)(lint.lint)
+app.command(rich_help_panel=PHOTOS)(lint.explain)
+app.add_typer(caption.app, name="caption", rich_help_panel=PHOTOS)
+app.command(rich_help_panel=TRAINING)(project.init)
+app.add_typer(project.config_app, name="config", rich_help_panel=TRAINING)
+app.command(rich_help_panel=TRAINING, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    runs.train
+)
+app.command("runs", rich_help_panel=TRAINING)(runs.list_all)
+app.command(rich_help_panel=TRAINING)(runs.attach)
+app.command(rich_help_panel=TRAINING)(runs.stop)
+app.command(rich_help_panel=TRAINING)(runs.resume)
+app.command(rich_help_panel=RESULTS)(results.generate)
+app.command(rich_help_panel=RESULTS)(results.export)
+app.command(rich_help_panel=RESULTS)(results.verify)
+app.command()(demo.demo)
+app.command()(doctor.doctor)
+
+
+@app.callback(invoke_without_command=True)
+def open_tui(
+    context: typer.Context,
+    runs_dir: RunsDir = Path("runs"),
+    photos: Annotated[Path | None, typer.Option(help="Open the TUI on this folder of photos.")] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
+    """From a folder of photos to an SDXL DreamBooth LoRA, in a terminal. Without a command: the TUI."""
+    if context.invoked_subcommand is None:
+        from loratui.app import run_app
+
+        raise typer.Exit(run_app(photos, runs_dir))
+
+
+def main() -> None:
+    """The entry point: expected failures are two sentences on stderr and exit code 2."""
+    try:
+        app()
+    except StatedError as error:
+        from rich.console import Console
+        from rich.text import Text
+
+        from curation.text import visible
+
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        console = Console(stderr=True, soft_wrap=True)
+        console.print(Text.assemble(("Error: ", "bold red"), visible(error.problem)))
+        console.print(Text(visible(error.remedy)))
+        sys.exit(2)

@@ -1,0 +1,97 @@
+"""`init` writes a lora.toml, `config show` prints what the settings come to."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from loratui.commands.options import Settings
+
+# What a first lora.toml shows; every other setting has its default, which `config show` prints.
+FIRST_SETTINGS = (
+    "data.instance_data_dir",
+    "data.caption_column",
+    "data.resolution",
+    "concept.kind",
+    "concept.instance_prompt",
+    "concept.token_abstraction",
+    "model.pretrained_model_name_or_path",
+    "lora.rank",
+    "text_encoder.train_text_encoder_ti",
+    "text_encoder.train_text_encoder_ti_frac",
+    "optimizer.optimizer",
+    "loss.snr_gamma",
+    "sample.validation_prompt",
+)
+
+config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
+
+
+def init(
+    photos: Annotated[Path, typer.Argument(help="The folder of photos.")],
+    kind: Annotated[
+        Literal["person", "object", "style", "character"], typer.Option(help="What is learned; chooses the preset.")
+    ] = "object",
+    output: Annotated[Path, typer.Option(help="The file to write.")] = Path("lora.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+    settings: Settings = None,
+) -> None:
+    """Write a lora.toml for a folder of photos: the settings that matter first, each with its meaning.
+
+    Example: loratui init photos --kind person --set "concept.instance_prompt=a photo of TOK woman"
+    """
+    from curation.atomic import write_text
+    from curation.dataset import open_dataset
+    from engine.config import compose, to_toml
+    from engine.errors import EngineError
+    from loratui.flags import parse_settings
+
+    open_dataset(photos)
+    if output.exists() and not force:
+        raise EngineError(
+            f"There is already a file {output}.", "Choose another --output, or overwrite it with --force."
+        )
+    flags = parse_settings(settings or [])
+    flags.put("data", "instance_data_dir", str(photos))
+    flags.put("concept", "kind", kind)
+    flags.tables["concept"].setdefault("instance_prompt", "a photo of TOK")
+    config = compose(flags=flags.tables).config
+    given = [f"{section}.{key}" for section, values in flags.tables.items() for key in values]
+    write_text(output, to_toml(config, only={*FIRST_SETTINGS, *given}))
+    typer.echo(output)
+    typer.echo(f"Next: loratui lint {photos} --kind {kind}, then: loratui train {output}", err=True)
+
+
+@config_app.command("show")
+def show(
+    config: Annotated[Path | None, typer.Argument(help="A lora.toml; the defaults without one.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="One JSON object: version, settings.")] = False,
+    settings: Settings = None,
+) -> None:
+    """Print every setting, resolved, with where its value came from: default, preset, file or flag."""
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from curation.text import visible
+    from engine.config import compose
+    from engine.plan import resolve
+    from loratui.flags import parse_settings
+
+    composed = compose(config, parse_settings(settings or []).tables)
+    given, resolved = composed.config.model_dump(), resolve(composed.config).model_dump()
+    rows = []
+    for name, origin in composed.origins.items():
+        section, key = name.split(".")
+        value = resolved[section][key]
+        rows.append((name, value, origin if given[section][key] == value else "the guide's, for the other settings"))
+    if json_output:
+        listed = [{"name": name, "value": value, "origin": origin} for name, value, origin in rows]
+        typer.echo(json.dumps({"version": 1, "settings": listed}, indent=2))
+        return
+    table = Table("setting", "value", "from", box=None, pad_edge=False)
+    for name, value, origin in rows:
+        table.add_row(name, Text(visible("none" if value is None else str(value))), Text(visible(origin)))
+    Console(soft_wrap=True).print(table)

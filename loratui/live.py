@@ -1,0 +1,117 @@
+"""A run shown live on the command line: rich panels in a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from engine.rundir import RunDir
+from loratui.braille import Point, extent, plot
+from loratui.monitor import Monitor
+
+REFRESH_SECONDS = 0.5
+PLOT_HEIGHT = 7
+MESSAGES_SHOWN = 4
+# Without a terminal: a line for this many seconds at most, so that a log of hours stays readable.
+LINE_SECONDS = 10.0
+
+
+def show_panels(run: RunDir, console: Console) -> Monitor:
+    """Draw the run until it ends. A KeyboardInterrupt leaves the panels standing and the run going."""
+    monitor = Monitor(run)
+    monitor.refresh()
+    with Live(panels(monitor, console.width), console=console, auto_refresh=False, transient=False) as live:
+        while True:
+            if monitor.refresh():
+                live.update(panels(monitor, console.width), refresh=True)
+            if not monitor.active and not run.is_alive():
+                return monitor
+            time.sleep(REFRESH_SECONDS)
+
+
+def show_lines(run: RunDir, say: Callable[[str], None]) -> Monitor:
+    """Say what happens, one plain line each, until the run ends: all messages, and now and then the step."""
+    monitor = Monitor(run)
+    said, step_said = 0, -LINE_SECONDS
+    while True:
+        monitor.refresh()
+        new = monitor.message_count - said
+        for message in list(monitor.messages)[-new:] if new else []:
+            say(message)
+        said = monitor.message_count
+        ended = not monitor.active and not run.is_alive()
+        if monitor.step and (time.monotonic() - step_said > LINE_SECONDS or ended):
+            say(step_line(monitor))
+            step_said = time.monotonic()
+        if ended:
+            return monitor
+        time.sleep(REFRESH_SECONDS)
+
+
+def step_line(monitor: Monitor) -> str:
+    """The run's numbers in one line."""
+    parts = [f"step {monitor.step}/{monitor.total_steps}"]
+    if monitor.loss is not None:
+        parts.append(f"loss {monitor.loss:.4f}")
+    if monitor.effective_lr is not None:
+        parts.append(f"lr {monitor.effective_lr:.3g}")
+    if monitor.d is not None:
+        parts.append(f"d {monitor.d:.3g}")
+    if monitor.samples_per_second is not None:
+        parts.append(f"{monitor.samples_per_second:.2f} samples/s")
+    if monitor.eta_seconds is not None:
+        parts.append(f"{duration(monitor.eta_seconds)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 41s, 12m03s or 3h07m."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def panels(monitor: Monitor, width: int) -> RenderableType:
+    """Progress, loss, learning rate and the last messages, for a terminal of `width` columns."""
+    charts = Table.grid(expand=True)
+    charts.add_column(ratio=1)
+    charts.add_column(ratio=1)
+    half = width // 2 - 4
+    charts.add_row(
+        _chart(monitor, "loss (smoothed)", monitor.smoothed_losses, monitor.smoothed_loss, half, "cyan"),
+        _chart(monitor, "learning rate", monitor.effective_lrs, monitor.effective_lr, half, "magenta"),
+    )
+    messages = Text("\n".join(list(monitor.messages)[-MESSAGES_SHOWN:]), style="dim", no_wrap=True, overflow="ellipsis")
+    return Group(_progress(monitor, width), charts, messages)
+
+
+def _progress(monitor: Monitor, width: int) -> RenderableType:
+    phase, done, total = monitor.phase or monitor.state, monitor.step, monitor.total_steps
+    if monitor.progress and monitor.phase != "training":
+        done, total = monitor.progress
+    head = Text.assemble((monitor.name, "bold"), f"  {monitor.state}")
+    if monitor.active and phase != monitor.state:
+        head.append(f": {phase.replace('_', ' ')}")
+    bar = ProgressBar(total=max(total, 1), completed=done, width=max(width - 4, 10))
+    return Panel(Group(head, bar, Text(step_line(monitor), no_wrap=True, overflow="ellipsis")), padding=(0, 1))
+
+
+def _chart(monitor: Monitor, title: str, points: Sequence[Point], now: float | None, width: int, style: str) -> Panel:
+    low, high = extent([value for _, value in points])
+    marks = [monitor.pivot_step] if monitor.pivot_step else []
+    steps = (0.0, float(max(monitor.total_steps, 1)))
+    lines = plot(points, max(width, 8), PLOT_HEIGHT, x_range=steps, y_range=(low, high), marks=marks)
+    return Panel(
+        Text("\n".join(lines), style=style, no_wrap=True),
+        title=Text(title if now is None else f"{title} {now:.4g}"),
+        subtitle=Text(f"{low:.3g} to {high:.3g}" + (f", pivot at {monitor.pivot_step}" if monitor.pivot_step else "")),
+        padding=(0, 1),
+    )
