@@ -1,6 +1,7 @@
 """The guide's command lines: every key of lora.toml is also a flag, spelled with `_` or `-`."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
@@ -33,7 +34,7 @@ def parse_flags(arguments: Sequence[str]) -> Flags:
     """
     flags = Flags()
     homes = {key: section for section, model in sections().items() for key in model.model_fields}
-    words = list(arguments)
+    words = [part for word in arguments for part in _unglued(word, homes)]
     while words:
         word = words.pop(0)
         if not word.startswith("--"):
@@ -67,6 +68,12 @@ def parse_settings(assignments: Sequence[str]) -> Flags:
             )
         flags.put(section, key, typed(section, key, value.strip()))
     return flags
+
+
+def _unglued(word: str, homes: Mapping[str, str]) -> list[str]:
+    """A word cut before each known flag: the guide prints `--repeats=1\\`, which a shell joins with the next line."""
+    names = "|".join((*homes, *ALIASES)).replace("_", "[-_]")
+    return [part for part in re.split(rf"(?=--(?:{names})(?:=|--|$))", word) if part]
 
 
 def typed(section: str, key: str, value: str) -> Any:

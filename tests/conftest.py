@@ -1,0 +1,33 @@
+"""What tests of every package share: real photos, and the place of larger sets where they are at hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from skimage import data
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of four clean photographs, public-domain samples of scikit-image, larger than 256 px."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("astronaut", "cat", "coffee", "rocket"):
+        Image.fromarray(getattr(data, name)()).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture
+def dreambooth() -> Callable[[str], Path]:
+    """The folder of one subject of the DreamBooth photographs; skips where they are not at hand."""
+
+    def subject(name: str) -> Path:
+        folder = SHARED_DATA / "dreambooth" / name
+        if not folder.is_dir():
+            pytest.skip("needs the DreamBooth photographs beside the repository")
+        return folder
+
+    return subject

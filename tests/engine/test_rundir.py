@@ -1,0 +1,118 @@
+"""A run folder tells the truth about its run."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.config import TrainConfig
+from engine.errors import EngineError
+from engine.rundir import STARTING_SECONDS, RunDir, Status, create_run, find_run, free_name, list_runs
+
+HOLD_THE_LOCK = """
+import sys
+from pathlib import Path
+from engine.rundir import RunDir, Status
+run = RunDir(Path(sys.argv[1]))
+with run.lock():
+    run.write_status(Status(state="running", pid=1))
+    print("held", flush=True)
+    sys.stdin.read()
+    if "end" in sys.argv:
+        run.write_status(Status(state="stopped"))
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return create_run(tmp_path / "runs", "one", TrainConfig())
+
+
+def worker(run: RunDir, *arguments: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD_THE_LOCK, str(run.path), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_new_run_is_queued_and_only_its_owner_sees_into_it(run: RunDir) -> None:
+    assert run.status().state == "queued"
+    assert stat.S_IMODE(run.path.stat().st_mode) == 0o700
+    assert run.config() == TrainConfig()
+
+
+def test_a_run_is_running_while_its_worker_holds_the_lock_and_died_when_that_is_killed(run: RunDir) -> None:
+    process = worker(run)
+    assert run.is_alive() and run.status().state == "running"
+    process.kill()
+    process.wait()
+    assert not run.is_alive() and run.status().state == "died"
+
+
+def test_a_worker_that_ends_leaves_its_own_last_word(run: RunDir) -> None:
+    process = worker(run, "end")
+    process.communicate("")
+    assert run.status().state == "stopped"
+
+
+def test_two_workers_cannot_hold_one_run(run: RunDir) -> None:
+    process = worker(run)
+    with pytest.raises(EngineError, match="already being worked on"), run.lock():
+        pass
+    process.communicate("")
+    with run.lock():
+        assert run.is_alive()
+
+
+def test_a_worker_that_never_comes_is_not_starting_for_ever(run: RunDir) -> None:
+    run.write_status(Status(state="starting"))
+    assert run.status().state == "starting"
+    status_file = run.path / "status.json"
+    updated = run.status().updated
+    status_file.write_text(status_file.read_text().replace(str(updated), str(updated - STARTING_SECONDS - 1)))
+    assert run.status().state == "died"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"state": "dancing"}', '{"state": 3}'])
+def test_a_damaged_status_does_not_break_the_viewer(run: RunDir, text: str) -> None:
+    (run.path / "status.json").write_text(text)
+    assert run.status().state == "queued"
+
+
+def test_a_request_is_taken_once(run: RunDir) -> None:
+    run.request("stop")
+    assert run.take_request("stop")
+    assert not run.take_request("stop")
+
+
+def test_requests_to_an_earlier_worker_can_be_forgotten(run: RunDir) -> None:
+    run.request("stop")
+    run.request("checkpoint")
+    run.clear_requests()
+    assert not list(run.control.iterdir())
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "-x", "a b"])
+def test_a_name_that_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(EngineError, match="cannot be a run's name"):
+        create_run(tmp_path, name, TrainConfig())
+
+
+def test_a_taken_name_is_refused_and_nothing_is_overwritten(run: RunDir) -> None:
+    with pytest.raises(EngineError, match="already a run"):
+        create_run(run.path.parent, "one", TrainConfig())
+    assert free_name(run.path.parent, "one") == "one-2"
+
+
+def test_runs_are_found_by_name_and_by_path(run: RunDir) -> None:
+    runs_dir = run.path.parent
+    assert find_run(runs_dir, "one").path == run.path == find_run(Path("elsewhere"), str(run.path)).path
+    assert [found.name for found in list_runs(runs_dir)] == ["one"]
+    with pytest.raises(EngineError, match="no run 'two'"):
+        find_run(runs_dir, "two")
