@@ -1,0 +1,133 @@
+"""What would make a run fail is found in seconds, in two sentences, before a model is loaded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from curation.dataset import exclude, open_dataset, save_captions
+from curation.errors import StatedError
+from engine.config import TrainConfig, compose
+from engine.preflight import preflight
+
+
+def config(photos: Path, **tables: dict[str, object]) -> TrainConfig:
+    flags: dict[str, dict[str, object]] = {
+        "data": {"instance_data_dir": str(photos)},
+        "concept": {"instance_prompt": "a photo of TOK"},
+        "model": {"pretrained_model_name_or_path": "tiny"},
+    }
+    for section, values in tables.items():
+        flags.setdefault(section, {}).update(values)
+    return compose(flags=flags).config
+
+
+def refusal(settings: TrainConfig) -> str:
+    with pytest.raises(StatedError) as caught:
+        preflight(settings)
+    assert caught.value.problem.endswith(".") and caught.value.remedy
+    return str(caught.value)
+
+
+def test_good_photos_pass_with_a_plan(photos: Path) -> None:
+    checked = preflight(config(photos, concept={"kind": "person"}))
+    assert checked.warnings == ()
+    assert (checked.plan.photos, checked.plan.total_steps, checked.plan.pivot_step) == (4, 500, 250)
+    assert checked.config.optimizer.learning_rate == 1.0
+
+
+def test_paths_are_frozen_absolute_so_that_the_worker_may_run_anywhere(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    checked = preflight(config(Path("photos"), prior={"class_data_dir": "classes"}))
+    assert checked.config.data.instance_data_dir == str(photos)
+    assert checked.config.prior.class_data_dir == str(photos.parent / "classes")
+
+
+def test_the_guides_dataset_name_is_a_local_folder(photos: Path) -> None:
+    settings = config(photos, data={"instance_data_dir": None, "dataset_name": str(photos)})
+    assert preflight(settings).config.data.instance_data_dir == str(photos)
+
+
+def test_a_dataset_on_the_hub_is_refused_with_the_line_that_fetches_it(photos: Path) -> None:
+    said = refusal(config(photos, data={"instance_data_dir": None, "dataset_name": "someone/photos"}))
+    assert "hf download --repo-type dataset someone/photos" in said
+
+
+def test_no_photos_named_is_refused(photos: Path) -> None:
+    assert "No photos are named" in refusal(config(photos, data={"instance_data_dir": None}))
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    assert "nowhere" in refusal(config(tmp_path / "nowhere"))
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    assert str(tmp_path) in refusal(config(tmp_path))
+
+
+def test_a_text_file_named_jpg_is_refused_by_name(photos: Path) -> None:
+    (photos / "notes.jpg").write_text("not a photo")
+    assert "notes.jpg" in refusal(config(photos))
+
+
+def test_a_truncated_photo_is_refused_though_its_header_is_fine(photos: Path) -> None:
+    whole = (photos / "coffee.png").read_bytes()
+    (photos / "coffee.png").write_bytes(whole[: len(whole) // 2])
+    assert "coffee.png" in refusal(config(photos))
+
+
+def test_an_excluded_photo_is_not_looked_at(photos: Path) -> None:
+    (photos / "notes.jpg").write_text("not a photo")
+    exclude(open_dataset(photos), {"notes.jpg": "not a photo"})
+    assert preflight(config(photos)).plan.photos == 4
+
+
+def test_a_photo_without_any_caption_is_refused(photos: Path) -> None:
+    save_captions(open_dataset(photos), {"cat.png": "a photo of TOK"})
+    assert "3 of 4 photos" in refusal(config(photos, concept={"instance_prompt": None}))
+
+
+def test_captions_that_never_name_the_trigger_word_are_refused(photos: Path) -> None:
+    assert "TOK" in refusal(config(photos, concept={"instance_prompt": "a photo of TOKYO"}))
+
+
+def test_some_captions_without_the_trigger_word_are_a_warning(photos: Path) -> None:
+    save_captions(open_dataset(photos), {"cat.png": "a cat"})
+    (warning,) = preflight(config(photos)).warnings
+    assert "1 of 4" in warning and "cat.png" in warning
+
+
+def test_a_sample_prompt_without_the_trigger_word_is_a_warning(photos: Path) -> None:
+    (warning,) = preflight(config(photos, sample={"validation_prompt": "a cat"})).warnings
+    assert "validation_prompt" in warning
+
+
+def test_a_local_model_that_is_not_there_is_refused(photos: Path, tmp_path: Path) -> None:
+    model = {"pretrained_model_name_or_path": str(tmp_path / "sdxl")}
+    assert "sdxl" in refusal(config(photos, model=model))
+
+
+def test_a_hub_model_that_is_not_on_disk_is_refused_offline(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    model = {"pretrained_model_name_or_path": "stabilityai/stable-diffusion-xl-base-1.0"}
+    assert "stabilityai/stable-diffusion-xl-base-1.0" in refusal(config(photos, model=model))
+
+
+def test_flags_that_the_engine_does_not_act_on_are_named(photos: Path) -> None:
+    warnings = preflight(config(photos, run={"report_to": "wandb"}, output={"push_to_hub": True})).warnings
+    assert [word for word in ("wandb", "push_to_hub") if any(word in warning for warning in warnings)] == [
+        "wandb",
+        "push_to_hub",
+    ]
+
+
+def test_preflight_loads_no_training_library() -> None:
+    code = "import engine.preflight, engine.start, sys; print([m for m in ('torch', 'diffusers') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
