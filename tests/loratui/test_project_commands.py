@@ -1,0 +1,62 @@
+"""`init` writes a lora.toml that trains; `config show` says what every setting is and why."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from curation.errors import StatedError
+from engine.config import load_config
+from loratui.cli import app
+
+runner = CliRunner()
+
+
+def test_init_writes_what_was_asked_and_prints_only_the_path(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "lora.toml"
+    done = runner.invoke(
+        app,
+        ["init", str(photos), "--kind", "person", "--output", str(output)]
+        + ["--set", "run.max_train_steps=7", "--set", "concept.instance_prompt=a photo of TOK woman"],
+    )
+    assert done.exit_code == 0 and done.stdout == f"{output}\n"
+    config = load_config(output)
+    assert (config.concept.kind, config.concept.instance_prompt) == ("person", "a photo of TOK woman")
+    assert (config.data.instance_data_dir, config.run.max_train_steps) == (str(photos), 7)
+
+
+def test_init_does_not_overwrite_unless_told(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "lora.toml"
+    output.write_text("# mine\n")
+    done = runner.invoke(app, ["init", str(photos), "--output", str(output)])
+    assert isinstance(done.exception, StatedError) and "--force" in done.exception.remedy
+    assert output.read_text() == "# mine\n"
+    assert runner.invoke(app, ["init", str(photos), "--output", str(output), "--force"]).exit_code == 0
+
+
+def test_config_show_says_where_each_value_came_from(tmp_path: Path) -> None:
+    path = tmp_path / "lora.toml"
+    path.write_text("[concept]\nkind = 'person'\n[lora]\nrank = 8\n")
+    done = runner.invoke(app, ["config", "show", str(path), "--json", "--set", "run.seed=5"])
+    shown = json.loads(done.stdout)
+    assert shown["version"] == 1
+    settings = {setting["name"]: (setting["value"], setting["origin"]) for setting in shown["settings"]}
+    assert settings["lora.rank"] == (8, str(path))
+    assert settings["run.seed"] == (5, "flag")
+    assert settings["run.steps_per_photo"] == (120, "preset person")
+    assert settings["loss.snr_gamma"] == (5.0, "default")
+    assert settings["optimizer.learning_rate"] == (1.0, "the guide's, for the other settings")
+
+
+def test_config_show_prints_markup_in_a_prompt_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "lora.toml"
+    path.write_text("[concept]\ninstance_prompt = 'a [red]TOK[/red] [/foo]'\n")
+    done = runner.invoke(app, ["config", "show", str(path)])
+    assert "a [red]TOK[/red] [/foo]" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--set", "lora.rnk=3"], ["--set", "lora.rank=x"], ["nowhere.toml"]])
+def test_config_show_refuses_what_it_cannot_use(arguments: list[str]) -> None:
+    done = runner.invoke(app, ["config", "show", *arguments])
+    assert isinstance(done.exception, StatedError)
