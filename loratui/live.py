@@ -101,7 +101,10 @@ def _progress(monitor: Monitor, width: int) -> RenderableType:
     if monitor.active and phase != monitor.state:
         head.append(f": {phase.replace('_', ' ')}")
     bar = ProgressBar(total=max(total, 1), completed=done, width=max(width - 4, 10))
-    return Panel(Group(head, bar, Text(step_line(monitor), no_wrap=True, overflow="ellipsis")), padding=(0, 1))
+    rows = Table.grid(expand=True)
+    for row in (head, bar, Text(step_line(monitor), no_wrap=True, overflow="ellipsis")):
+        rows.add_row(row)
+    return Panel(rows, padding=(0, 1))
 
 
 def _chart(monitor: Monitor, title: str, points: Sequence[Point], now: float | None, width: int, style: str) -> Panel:

@@ -69,6 +69,7 @@ def test_panels_hold_loss_rate_pivot_and_messages_at_any_width(ended: RunDir, wi
     drawn = console.file.getvalue()
     assert max(len(line) for line in drawn.splitlines()) <= width
     assert "one  finished" in drawn and "loss" in drawn
+    assert any(line.startswith("│ step 40/40") for line in drawn.splitlines())
     assert any("\u2800" < character <= "\u28ff" for character in drawn)
     if width >= 80:
         assert "pivot at 20" in drawn and "[red]word[/foo]" in drawn
