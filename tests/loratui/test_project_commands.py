@@ -17,8 +17,10 @@ def test_init_writes_what_was_asked_and_prints_only_the_path(photos: Path, tmp_p
     output = tmp_path / "lora.toml"
     done = runner.invoke(
         app,
-        ["init", str(photos), "--kind", "person", "--output", str(output)]
-        + ["--set", "run.max_train_steps=7", "--set", "concept.instance_prompt=a photo of TOK woman"],
+        [
+            *("init", str(photos), "--kind", "person", "--output", str(output)),
+            *("--set", "run.max_train_steps=7", "--set", "concept.instance_prompt=a photo of TOK woman"),
+        ],
     )
     assert done.exit_code == 0 and done.stdout == f"{output}\n"
     config = load_config(output)

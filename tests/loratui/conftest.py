@@ -1,0 +1,30 @@
+"""A run that the program finished once for all tests."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from skimage import data
+
+from tests.loratui.program import run_loratui, write_tiny_config
+
+
+@pytest.fixture(scope="session")
+def sample_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two photographs that no test changes."""
+    folder = tmp_path_factory.mktemp("sample") / "photos"
+    folder.mkdir()
+    for name in ("astronaut", "coffee"):
+        Image.fromarray(getattr(data, name)()).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(sample_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that `loratui train` took to its end without a terminal: six steps, the pivot after three."""
+    folder = tmp_path_factory.mktemp("finished")
+    config = write_tiny_config(folder / "lora.toml", sample_photos, steps=6)
+    done = run_loratui("train", config, "--name", "done", "--runs-dir", folder / "runs")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{folder / 'runs' / 'done' / 'output'}\n"
+    return folder / "runs" / "done"

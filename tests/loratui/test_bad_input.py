@@ -1,0 +1,79 @@
+"""Bad input gets two sentences on stderr and exit code 2, never a traceback."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.loratui.program import run_loratui
+
+
+def refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
+    """The two lines: what is wrong, what to do."""
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    problem, remedy = done.stderr.strip().splitlines()[-2:]
+    assert problem.startswith("Error: ") and problem.endswith(".") and remedy
+    for words in said:
+        assert words in problem + remedy
+
+
+def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    for command in (["lint"], ["caption", "list"], ["init"], ["train", "--instance_data_dir"]):
+        refused(run_loratui(*command, nowhere), "nowhere")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for command in (["lint"], ["init"], ["train", "--instance_data_dir"]):
+        refused(run_loratui(*command, empty), "empty")
+
+
+def test_a_text_file_named_jpg_is_a_finding_of_lint_and_stops_training(photos: Path) -> None:
+    (photos / "notes.jpg").write_text("not a photo")
+    linted = run_loratui("lint", photos)
+    assert linted.returncode == 1 and "notes.jpg" in linted.stdout and "Traceback" not in linted.stderr
+    train = ("train", "--instance_data_dir", photos, "--instance_prompt=a TOK", "--pretrained_model_name_or_path=tiny")
+    refused(run_loratui(*train), "notes.jpg")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[lora]\nrank = \n", ["line 2", "rank"]),
+        ("[lora]\nrankk = 8\n", ["line 2", "rankk", "'rank'"]),
+        ("[data]\ncenter_crop = 'False'\n", ["line 2", "center_crop"]),
+    ],
+)
+def test_a_lora_toml_that_cannot_be_used(tmp_path: Path, text: str, said: list[str]) -> None:
+    path = tmp_path / "lora.toml"
+    path.write_text(text)
+    for command in ("train", "config show"):
+        refused(run_loratui(*command.split(), path), *said)
+
+
+def test_an_unknown_flag_names_the_nearest(photos: Path) -> None:
+    refused(run_loratui("train", "--instance_data_dir", photos, "--rankk=3"), "rankk", "'rank'")
+
+
+def test_a_model_that_is_not_on_disk_while_offline(photos: Path, tmp_path: Path) -> None:
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    train = ("train", "--instance_data_dir", photos, "--instance_prompt=a TOK")
+    refused(run_loratui(*train, env=offline), "stabilityai/stable-diffusion-xl-base-1.0")
+
+
+def test_a_run_that_does_not_exist(tmp_path: Path) -> None:
+    for command in ("attach", "stop", "resume", "verify", "export"):
+        refused(run_loratui(command, "none", "--runs-dir", tmp_path), "'none'")
+
+
+def test_an_unknown_rule() -> None:
+    refused(run_loratui("explain", "IMG999"), "IMG")
+
+
+def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
+    assert "Traceback" in run_loratui("--debug", "lint", tmp_path / "nowhere").stderr

@@ -1,0 +1,126 @@
+"""Runs from the command line: they outlive their terminal, end in a checkpoint, and are told truthfully."""
+
+import os
+import pty
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from engine.events import EventFollower, Step
+from engine.rundir import RunDir
+from tests.loratui.program import COMMAND, run_loratui, runs_json, wait_until, write_tiny_config
+
+# Far more steps than a test waits for.
+LONG = 100_000
+
+
+def steps(run: RunDir) -> list[int]:
+    return [event.step for event in EventFollower(run.events_file) if isinstance(event, Step)]
+
+
+def end(run: RunDir) -> None:
+    """Leave no worker behind, whatever the test found."""
+    if run.is_alive():
+        run.request("stop")
+        wait_until(lambda: not run.is_alive(), "the worker's end")
+
+
+def test_a_finished_run_has_its_files_and_says_so(finished_run: Path) -> None:
+    listed = runs_json(finished_run.parent)["done"]
+    assert set(listed) == {"name", "path", "state", "pid", "step", "total_steps", "loss", "started", "updated"}
+    assert (listed["state"], listed["step"], listed["total_steps"]) == ("finished", 6, 6)
+    assert listed["path"] == str(finished_run)
+    written = {path.name for path in (finished_run / "output").glob("*.safetensors")}
+    assert written == {"pytorch_lora_weights.safetensors", "done.safetensors", "done_emb.safetensors"}
+
+
+def test_the_table_of_runs_names_state_and_step(finished_run: Path) -> None:
+    table = run_loratui("runs", "--runs-dir", finished_run.parent).stdout
+    assert "done" in table and "finished" in table and "6/6" in table
+
+
+def test_attach_shows_the_whole_history_and_returns_the_runs_exit_code(finished_run: Path) -> None:
+    done = run_loratui("attach", "done", "--runs-dir", finished_run.parent)
+    assert done.returncode == 0
+    assert "done starts on" in done.stderr and "pivot" in done.stderr and "step 6/6" in done.stderr
+    assert done.stdout == f"{finished_run / 'output'}\n"
+
+
+def test_runs_are_found_through_the_environment(finished_run: Path) -> None:
+    listed = run_loratui("runs", "--json", env={**os.environ, "LORATUI_RUNS": str(finished_run.parent)})
+    assert '"done"' in listed.stdout
+
+
+def test_stopping_or_resuming_a_finished_run_is_refused(finished_run: Path) -> None:
+    for command in ("stop", "resume"):
+        done = run_loratui(command, "done", "--runs-dir", finished_run.parent)
+        assert done.returncode == 2 and "finished" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_detached_run_is_stopped_with_a_checkpoint_and_goes_on_from_it(sample_photos: Path, tmp_path: Path) -> None:
+    config = write_tiny_config(tmp_path / "lora.toml", sample_photos, steps=LONG)
+    runs = tmp_path / "runs"
+    done = run_loratui("train", config, "--detach", "--name", "long", "--runs-dir", runs)
+    run = RunDir(runs / "long")
+    try:
+        assert done.returncode == 0 and done.stdout == "long\n"
+        wait_until(lambda: len(steps(run)) >= 3, "three steps")
+        assert run_loratui("stop", "long", "--runs-dir", runs).returncode == 0
+        assert run.status().state == "stopped"
+        stopped_at = run.status().step
+        assert (run.checkpoints / f"{stopped_at:06d}" / "manifest.json").is_file()
+        assert (run.output / "long.safetensors").is_file()
+        assert run_loratui("resume", "long", "--detach", "--runs-dir", runs).stdout == "long\n"
+        wait_until(lambda: run.status().step > stopped_at, "a step after the checkpoint")
+        assert steps(run) == sorted(set(steps(run)))
+    finally:
+        end(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_without_a_terminal_a_signal_becomes_a_stop_with_a_checkpoint(
+    sample_photos: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    config = write_tiny_config(tmp_path / "lora.toml", sample_photos, steps=LONG)
+    run = RunDir(tmp_path / "runs" / "owned")
+    command = [*COMMAND, "train", str(config), "--name", "owned", "--runs-dir", str(tmp_path / "runs")]
+    owner = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_until(lambda: len(steps(run)) >= 2, "two steps")
+        owner.send_signal(number)
+        _, talk = owner.communicate(timeout=120)
+        assert owner.returncode == 0, talk
+        assert run.status().state == "stopped" and list(run.checkpoints.iterdir())
+    finally:
+        owner.kill()
+        end(run)
+
+
+@pytest.mark.slow
+def test_a_run_outlives_its_terminal_and_attach_shows_all_of_it(sample_photos: Path, tmp_path: Path) -> None:
+    config = write_tiny_config(tmp_path / "lora.toml", sample_photos, steps=30)
+    run = RunDir(tmp_path / "runs" / "kept")
+    terminal, viewers_end = pty.openpty()
+    command = [*COMMAND, "train", str(config), "--name", "kept", "--runs-dir", str(tmp_path / "runs")]
+    viewer = subprocess.Popen(
+        ["setsid", "--ctty", *command], stdin=viewers_end, stdout=viewers_end, stderr=viewers_end, cwd=tmp_path
+    )
+    os.close(viewers_end)
+    try:
+        wait_until(run.is_alive, "the worker")
+        os.close(terminal)  # the line drops: the viewer's session gets SIGHUP
+        viewer.wait(timeout=60)
+        assert run.is_alive()
+        wait_until(lambda: not run.is_alive(), "the run's end")
+        assert run.status().state == "finished"
+        assert steps(run) == list(range(1, 31))
+        assert "kept starts on" in run_loratui("attach", "kept", "--runs-dir", tmp_path / "runs").stderr
+    finally:
+        viewer.kill()
+        end(run)
