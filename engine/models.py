@@ -1,0 +1,131 @@
+"""The parts of SDXL: loaded in the right dtype, frozen, and pooled at the true end of a prompt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from diffusers import AutoencoderKL, DDPMScheduler, SchedulerMixin, UNet2DConditionModel
+from diffusers.utils import logging as diffusers_logging
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from engine.errors import EngineError
+from engine.model_files import model_problem, resolve_model
+from engine.settings import ModelSection
+
+
+@dataclass
+class Models:
+    """SDXL's parts, and where they came from.
+
+    noise_scheduler: the training noise, on the model's own schedule.  scheduler: the sampler that the model ships.
+    """
+
+    tokenizer: CLIPTokenizer
+    tokenizer_2: CLIPTokenizer
+    text_encoder: CLIPTextModel
+    text_encoder_2: CLIPTextModelWithProjection
+    vae: AutoencoderKL
+    unet: UNet2DConditionModel
+    noise_scheduler: DDPMScheduler
+    scheduler: SchedulerMixin
+    source: ModelSection
+
+
+def load_models(model: ModelSection, dtype: torch.dtype, device: torch.device) -> Models:
+    """Load the parts of `model`, frozen, on `device`.
+
+    dtype: of UNet and text encoders; the VAE stays float32 (SDXL's own overflows in fp16) unless it is replaced.
+    Raises EngineError when the model is not on disk and the hub is out of reach, or is no SDXL in diffusers' layout.
+    """
+    if problem := model_problem(model):
+        raise problem
+    try:
+        return _load(model, dtype, device)
+    except (OSError, ValueError) as error:
+        cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise EngineError(
+            f"The model {model.pretrained_model_name_or_path} cannot be loaded: {cause}.",
+            "Download it again, or check revision and variant.",
+        ) from error
+
+
+def _load(model: ModelSection, dtype: torch.dtype, device: torch.device) -> Models:
+    path = resolve_model(model.pretrained_model_name_or_path)
+    at: dict[str, Any] = {"revision": model.revision}
+    weights = {**at, "variant": model.variant}
+    tokenizer = CLIPTokenizer.from_pretrained(path, subfolder="tokenizer", **at)
+    tokenizer_2 = CLIPTokenizer.from_pretrained(path, subfolder="tokenizer_2", **at)
+    text_encoder = CLIPTextModel.from_pretrained(path, subfolder="text_encoder", dtype=dtype, **weights)
+    # The published config says eos_token_id 2, with which transformers pools at the highest id of a prompt: at the
+    # last new token instead of its end.
+    text_encoder_2 = CLIPTextModelWithProjection.from_pretrained(
+        path, subfolder="text_encoder_2", dtype=dtype, eos_token_id=tokenizer_2.eos_token_id, **weights
+    )
+    if model.pretrained_vae_model_name_or_path:
+        vae = AutoencoderKL.from_pretrained(resolve_model(model.pretrained_vae_model_name_or_path), torch_dtype=dtype)
+    else:
+        vae = AutoencoderKL.from_pretrained(path, subfolder="vae", torch_dtype=torch.float32, **weights)
+    unet = load_unet(model, dtype)
+    for module in (text_encoder, text_encoder_2, vae, unet):
+        nn.Module.to(module.requires_grad_(False), device)
+    schedule: Any = DDPMScheduler.load_config(path, subfolder="scheduler", **at)
+    noise_scheduler: Any = DDPMScheduler.from_config(schedule)
+    return Models(
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer_2,
+        text_encoder=text_encoder,
+        text_encoder_2=text_encoder_2,
+        vae=vae,
+        unet=unet,
+        noise_scheduler=noise_scheduler,
+        scheduler=getattr(diffusers, schedule["_class_name"]).from_config(schedule),
+        source=model,
+    )
+
+
+def load_unet(model: ModelSection, dtype: torch.dtype) -> UNet2DConditionModel:
+    """The UNet alone, as it is on disk, on the CPU."""
+    return UNet2DConditionModel.from_pretrained(
+        resolve_model(model.pretrained_model_name_or_path),
+        subfolder="unet",
+        torch_dtype=dtype,
+        revision=model.revision,
+        variant=model.variant,
+    )
+
+
+def encode_prompts(models: Models, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """What the UNet is told by `prompts`, as `StableDiffusionXLPipeline.encode_prompt` computes it.
+
+    Returns prompt_embeds, shape (batch, 77, width_1 + width_2), both encoders' penultimate hidden states, and
+    pooled_prompt_embeds, shape (batch, projection), the second encoder's output at the end of the prompt.  Longer
+    prompts are cut to 77 tokens, with start and end.  Gradients flow where the caller has them enabled.
+    """
+    first = models.text_encoder(_input_ids(models.tokenizer, prompts, models.text_encoder), output_hidden_states=True)
+    second = models.text_encoder_2(
+        _input_ids(models.tokenizer_2, prompts, models.text_encoder_2), output_hidden_states=True
+    )
+    prompt_embeds = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
+    return prompt_embeds, second.text_embeds
+
+
+def _input_ids(tokenizer: CLIPTokenizer, prompts: Sequence[str], text_encoder: nn.Module) -> Tensor:
+    """int64, shape (batch, 77), on the text encoder's device."""
+    ids = tokenizer(
+        list(prompts), padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
+    ).input_ids
+    # Without an end the second encoder would silently pool the start of the prompt.
+    assert (ids == tokenizer.eos_token_id).any(dim=1).all(), "a prompt has no end-of-text token"
+    return ids.to(next(text_encoder.parameters()).device)
+
+
+def silence_libraries() -> None:
+    """Keep the libraries' warnings and progress bars off a user's terminal; the worker's go to its log."""
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()

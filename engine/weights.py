@@ -1,0 +1,138 @@
+"""What training changes, as one value: taken out of the models, put back in place, written to and read from a file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from curation.atomic import write_bytes
+from engine.errors import EngineError
+from engine.lora import lora_metadata, lora_state
+from engine.models import Models
+from engine.tokens import placeholder_rows
+
+MODULES = ("unet", "text_encoder", "text_encoder_2")
+
+
+@dataclass(frozen=True)
+class TrainedWeights:
+    """LoRA tensors by peft's key and new tokens' embeddings; all float32, on the CPU, sharing no memory with a model.
+
+    text_encoder, text_encoder_2: empty unless they train.  clip_l, clip_g: rows of the two text encoders, shapes
+    (n, width), None without new tokens.  tokens: the rows' names by trigger word.  adapter_metadata: what a LoraConfig
+    needs to reload, by module: r, lora_alpha, lora_dropout, target_modules.
+    """
+
+    unet: dict[str, Tensor]
+    text_encoder: dict[str, Tensor]
+    text_encoder_2: dict[str, Tensor]
+    clip_l: Tensor | None
+    clip_g: Tensor | None
+    tokens: dict[str, tuple[str, ...]]
+    adapter_metadata: dict[str, dict[str, object]]
+
+    def lora(self) -> dict[str, Tensor]:
+        """All LoRA tensors, keyed `module.peft_key`."""
+        return {f"{module}.{key}": tensor for module in MODULES for key, tensor in getattr(self, module).items()}
+
+    def embeddings(self) -> dict[str, Tensor]:
+        """The new tokens' rows under the names that other tools know; empty without new tokens."""
+        return {key: rows for key, rows in (("clip_l", self.clip_l), ("clip_g", self.clip_g)) if rows is not None}
+
+
+def trained_weights(models: Models, tokens: Mapping[str, tuple[str, ...]]) -> TrainedWeights:
+    """A copy of all that training changes in `models`."""
+    clip_l, clip_g = placeholder_rows(models.text_encoder), placeholder_rows(models.text_encoder_2)
+    metadata = {module: lora_metadata(getattr(models, module)) for module in MODULES}
+    return TrainedWeights(
+        unet=_copies(models.unet),
+        text_encoder=_copies(models.text_encoder),
+        text_encoder_2=_copies(models.text_encoder_2),
+        clip_l=None if clip_l is None else _copy(clip_l),
+        clip_g=None if clip_g is None else _copy(clip_g),
+        tokens=dict(tokens),
+        adapter_metadata={module: values for module, values in metadata.items() if values},
+    )
+
+
+def apply_weights(models: Models, weights: TrainedWeights) -> None:
+    """Copy `weights` into models that have the same adapters and placeholders.
+
+    In place: an optimizer's flat view of the parameters stays valid.  Raises EngineError when they do not fit.
+    """
+    for module in MODULES:
+        _fill(lora_state(getattr(models, module)), getattr(weights, module), module)
+    rows = {"clip_l": placeholder_rows(models.text_encoder), "clip_g": placeholder_rows(models.text_encoder_2)}
+    _fill({key: parameter for key, parameter in rows.items() if parameter is not None}, weights.embeddings(), "tokens")
+
+
+def save_weights(weights: TrainedWeights, path: Path) -> None:
+    """Write `weights` to one safetensors file, whole."""
+    write_safetensors(
+        path,
+        {**weights.lora(), **weights.embeddings()},
+        {"tokens": json.dumps(weights.tokens), "adapter_metadata": json.dumps(weights.adapter_metadata)},
+    )
+
+
+def load_weights(path: Path) -> TrainedWeights:
+    """Read what `save_weights` wrote. Raises EngineError when it is missing or damaged."""
+    tensors, metadata = read_safetensors(path)
+    try:
+        tokens = {word: tuple(names) for word, names in json.loads(metadata["tokens"]).items()}
+        adapter_metadata = json.loads(metadata["adapter_metadata"])
+    except (KeyError, ValueError) as error:
+        raise EngineError(f"{path} was not written by loratui.", "Choose another checkpoint.") from error
+    clip_l, clip_g = tensors.pop("clip_l", None), tensors.pop("clip_g", None)
+    modules: dict[str, dict[str, Tensor]] = {module: {} for module in MODULES}
+    for key, tensor in tensors.items():
+        module, _, peft_key = key.partition(".")
+        modules[module][peft_key] = tensor
+    return TrainedWeights(**modules, clip_l=clip_l, clip_g=clip_g, tokens=tokens, adapter_metadata=adapter_metadata)
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file, whole, the same bytes each time (the library writes metadata in random order)."""
+    content = save({key: tensor.contiguous() for key, tensor in tensors.items()}, metadata=dict(metadata))
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(metadata.items()))
+    ordered = json.dumps(header, separators=(",", ":")).encode("utf-8")
+    ordered += b" " * (-len(ordered) % 8)
+    write_bytes(path, len(ordered).to_bytes(8, "little") + ordered + content[8 + size :])
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and metadata of a safetensors file. Raises EngineError when it is missing or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise EngineError(f"There is no file {path}.", "Write it again with: loratui export RUN") from None
+    except (SafetensorError, OSError) as error:
+        raise EngineError(f"{path} cannot be read: {error}.", "Write it again with: loratui export RUN") from error
+
+
+def _fill(parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor], what: str) -> None:
+    shapes = {key: tuple(parameter.shape) for key, parameter in parameters.items()}
+    if shapes != {key: tuple(tensor.shape) for key, tensor in tensors.items()}:
+        raise EngineError(
+            f"The saved weights do not fit the model's {what}.",
+            "Keep rank and tokens as they were, or start a new run.",
+        )
+    with torch.no_grad():
+        for key, parameter in parameters.items():
+            parameter.copy_(tensors[key])
+
+
+def _copies(module: nn.Module) -> dict[str, Tensor]:
+    return {key: _copy(parameter) for key, parameter in lora_state(module).items()}
+
+
+def _copy(parameter: nn.Parameter) -> Tensor:
+    return parameter.detach().to("cpu", torch.float32, copy=True).contiguous()
