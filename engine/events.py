@@ -216,7 +216,7 @@ class EventWriter:
 
 
 class EventFollower:
-    """Reads a growing events file: each call of `new` returns what was appended since the last one."""
+    """Reads a growing events file: each iteration, or call of `new`, gives what was appended since the last one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -224,9 +224,9 @@ class EventFollower:
 
     def new(self) -> list[Event]:
         """Events appended since the last call; a half-written last line waits for its end."""
-        return list(self._read())
+        return list(self)
 
-    def _read(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[Event]:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)

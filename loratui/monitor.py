@@ -1,0 +1,218 @@
+"""One model of a run's live state, fed by its events; the TUI and the CLI's panels both draw it."""
+
+import math
+from collections import deque
+from pathlib import Path
+from statistics import fmean
+
+from curation.text import visible
+from engine.events import (
+    Checkpoint,
+    Event,
+    EventFollower,
+    Failed,
+    Finished,
+    Paused,
+    Phase,
+    Pivot,
+    Progress,
+    Sample,
+    Skipped,
+    Started,
+    Step,
+    Stopped,
+    Verified,
+    Warned,
+)
+from engine.launcher import is_active
+from engine.rundir import RunDir, State, Status
+
+MOST_POINTS = 4096  # a terminal shows a few hundred; the rest would only cost memory
+MOST_MESSAGES = 500
+SMOOTHING_STEPS = 50  # the smoothed loss is a mean over about so many steps
+TIMED_STEPS = 20  # speed and remaining time come from so many of the last steps
+
+
+class Series:
+    """Values by step, bounded: when full, every second point goes and only every second new one stays."""
+
+    def __init__(self) -> None:
+        self.points: list[tuple[int, float]] = []
+        self._stride = 1
+        self._seen = 0
+
+    def add(self, step: int, value: float) -> None:
+        """Append a point; steps grow."""
+        if self._seen % self._stride == 0:
+            self.points.append((step, value))
+        self._seen += 1
+        if len(self.points) > MOST_POINTS:
+            self.points = self.points[::2]
+            self._stride *= 2
+
+    def cut(self, step: int) -> None:
+        """Forget the points after `step`."""
+        self.points = [point for point in self.points if point[0] <= step]
+
+
+class Monitor:
+    """A run as its viewers see it: call `refresh`, then read the attributes.
+
+    state: as RunDir.status tells it.  phase, progress: what the worker does now, and (done, total) of it.
+    lrs: the last rate of each parameter group.  effective_lrs: Prodigy's d times the UNet's rate, by step.
+    seconds_per_step, eta_seconds: from the last steps; None before the first one, and no ETA when nothing runs.
+    memory: peak bytes on the GPU.  samples, checkpoints: paths.  messages: what happened, one line each.
+    outcome: problem and remedy of a run that failed or died.  Text is made safe to show; it is not escaped for markup.
+    """
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self.name = run.name
+        self.state: State = "queued"
+        self.device = ""
+        self.photos = 0
+        self.phase = ""
+        self.progress: tuple[int, int] | None = None
+        self.step = 0
+        self.total_steps = 0
+        self.pivot_step: int | None = None
+        self.epoch = 0
+        self.loss: float | None = None
+        self.smoothed_loss: float | None = None
+        self.lrs: dict[str, float] = {}
+        self.effective_lr: float | None = None
+        self.d: float | None = None
+        self.grad_norm: float | None = None
+        self.samples_per_second: float | None = None
+        self.memory: int | None = None
+        self.samples: list[Path] = []
+        self.checkpoints: list[Path] = []
+        self.warnings: list[str] = []
+        self.messages: deque[str] = deque(maxlen=MOST_MESSAGES)
+        self.message_count = 0
+        self.outcome: tuple[str, str] | None = None
+        self.verified: Verified | None = None
+        self._losses, self._smoothed, self._effective_lrs = Series(), Series(), Series()
+        self._seconds: deque[float] = deque(maxlen=TIMED_STEPS)
+        self._status: Status | None = None
+        self._follower = EventFollower(run.events_file)
+
+    @property
+    def losses(self) -> list[tuple[int, float]]:
+        """Loss by step, thinned out over a long run."""
+        return self._losses.points
+
+    @property
+    def smoothed_losses(self) -> list[tuple[int, float]]:
+        """The running mean of the loss by step; every step counts in it."""
+        return self._smoothed.points
+
+    @property
+    def effective_lrs(self) -> list[tuple[int, float]]:
+        """The UNet's effective learning rate by step."""
+        return self._effective_lrs.points
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        return fmean(self._seconds) if self._seconds else None
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds until the last step; None when no step was timed or the run is not going on."""
+        if self.seconds_per_step is None or self.state != "running":
+            return None
+        return (self.total_steps - self.step) * self.seconds_per_step
+
+    @property
+    def active(self) -> bool:
+        """Whether a worker is at it, or about to be."""
+        return self._status is None or is_active(self._status)
+
+    def refresh(self) -> bool:
+        """Take in what happened since the last call; True if anything did."""
+        # The worker writes its last event before its last status: in this order no end is seen without its event.
+        status = self.run.status()
+        changed = status != self._status
+        for event in self._follower:
+            changed = True
+            self._apply(event)
+        if changed:
+            self._take_status(status)
+        return changed
+
+    def _take_status(self, status: Status) -> None:
+        self._status = status
+        self.state = status.state
+        self.total_steps = self.total_steps or status.total_steps
+        if status.state == "died":
+            self.outcome = (visible(status.message), f"Its last words are in {visible(str(self.run.log_file))}.")
+
+    def _apply(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._start(event)
+            case Phase():
+                self.phase, self.progress = visible(event.phase), None
+                self._say(f"{self.phase.replace('_', ' ')} ...")
+            case Progress():
+                self.phase, self.progress = visible(event.phase), (event.done, event.total)
+            case Step():
+                self._take_step(event)
+            case Pivot():
+                self.pivot_step = event.step
+                self._say(f"step {event.step}: the pivot; the text side no longer trains")
+            case Skipped():
+                photos = ", ".join(event.photos)
+                self._say(f"step {event.step} left out: {event.reason} ({photos})")
+            case Sample():
+                _remember(self.samples, self.run.path / event.path)
+                self._say(f"step {event.step}: sample {event.path}")
+            case Checkpoint():
+                _remember(self.checkpoints, self.run.path / event.path)
+                self._say(f"step {event.step}: checkpoint {event.path}")
+            case Warned():
+                self.warnings.append(visible(event.message))
+                self._say(f"warning: {event.message}")
+            case Verified():
+                self.verified = event
+                self._say(f"{'verified' if event.ok else 'NOT verified'}: {event.message}")
+            case Failed():
+                self.outcome = (visible(event.problem), visible(event.remedy))
+                self._say(f"failed: {event.problem} {event.remedy}")
+            case Paused() | Stopped() | Finished():
+                self._say(f"{event.type} at step {event.step}")
+
+    def _start(self, event: Started) -> None:
+        """A resumed run goes back to its checkpoint: what was recorded after it will be recorded anew."""
+        for series in (self._losses, self._smoothed, self._effective_lrs):
+            series.cut(event.step)
+        self.loss = self.losses[-1][1] if self.losses else None
+        self.smoothed_loss = self.smoothed_losses[-1][1] if self.smoothed_losses else None
+        self.step, self.total_steps, self.pivot_step = event.step, event.total_steps, event.pivot_step
+        self.photos, self.device = event.photos, visible(event.device)
+        self.outcome, self.verified, self.progress = None, None, None
+        self._seconds.clear()
+        begun = f"goes on at step {event.step}" if event.step else "starts"
+        self._say(f"{event.name} {begun} on {event.device}: {event.photos} photos, {event.total_steps} steps")
+
+    def _take_step(self, event: Step) -> None:
+        self.step, self.epoch = event.step, event.epoch
+        self.loss = event.loss
+        if math.isfinite(event.loss):
+            before = event.loss if self.smoothed_loss is None else self.smoothed_loss
+            self.smoothed_loss = before + (event.loss - before) / min(max(event.step, 1), SMOOTHING_STEPS)
+            self._smoothed.add(event.step, self.smoothed_loss)
+        self.lrs, self.effective_lr, self.d = event.lr, event.effective_lr, event.d
+        self.grad_norm, self.samples_per_second, self.memory = event.grad_norm, event.samples_per_second, event.memory
+        self._seconds.append(event.seconds)
+        self._losses.add(event.step, event.loss)
+        self._effective_lrs.add(event.step, event.effective_lr)
+
+    def _say(self, message: str) -> None:
+        self.messages.append(visible(message))
+        self.message_count += 1
+
+
+def _remember(paths: list[Path], path: Path) -> None:
+    if path not in paths:
+        paths.append(path)

@@ -1,0 +1,188 @@
+"""One model of a run's live state: what its viewers see of the events, from the first step on."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from engine.config import TrainConfig
+from engine.events import (
+    Checkpoint,
+    Event,
+    EventWriter,
+    Failed,
+    Finished,
+    Phase,
+    Pivot,
+    Progress,
+    Sample,
+    Skipped,
+    Started,
+    Step,
+    Verified,
+    Warned,
+)
+from engine.rundir import RunDir, Status, create_run
+from loratui.monitor import MOST_POINTS, Monitor
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return create_run(tmp_path, "cat", TrainConfig())
+
+
+def write(run: RunDir, *events: Event) -> None:
+    writer = EventWriter(run.events_file)
+    for event in events:
+        writer.write(event)
+    writer.close()
+
+
+def started(step: int = 0, total_steps: int = 100) -> Started:
+    return Started(name="cat", pid=1, step=step, total_steps=total_steps, pivot_step=50, photos=6, device="cpu")
+
+
+def step(number: int, loss: float = 0.1, seconds: float = 2.0) -> Step:
+    return Step(
+        step=number,
+        epoch=1,
+        loss=loss,
+        prior_loss=None,
+        lr={"unet": 1.0, "tokens": 1.0},
+        d=1e-4,
+        effective_lr=1e-4,
+        grad_norm=0.5,
+        seconds=seconds,
+        samples_per_second=0.5,
+        memory=2**30,
+    )
+
+
+def test_a_new_run_shows_its_name_and_state(run: RunDir) -> None:
+    monitor = Monitor(run)
+    assert monitor.refresh()
+    assert (monitor.name, monitor.state, monitor.losses, monitor.eta_seconds) == ("cat", "queued", [], None)
+
+
+def test_refresh_says_whether_anything_changed(run: RunDir) -> None:
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert not monitor.refresh()
+    write(run, started())
+    assert monitor.refresh()
+    assert not monitor.refresh()
+
+
+def test_numbers_come_from_the_last_step(run: RunDir) -> None:
+    with run.lock():
+        run.write_status(Status(state="running"))
+        write(run, started(), step(1, loss=0.2), step(2, loss=0.4, seconds=4.0))
+        monitor = Monitor(run)
+        monitor.refresh()
+    assert (monitor.state, monitor.step, monitor.total_steps, monitor.pivot_step) == ("running", 2, 100, 50)
+    assert monitor.losses == [(1, 0.2), (2, 0.4)]
+    assert monitor.smoothed_losses[-1] == (2, pytest.approx(0.3))
+    assert monitor.effective_lrs == [(1, 1e-4), (2, 1e-4)]
+    assert monitor.lrs == {"unet": 1.0, "tokens": 1.0}
+    assert monitor.seconds_per_step == 3.0
+    assert monitor.eta_seconds == 98 * 3.0
+
+
+def test_a_run_that_nobody_works_on_has_no_remaining_time(run: RunDir) -> None:
+    run.write_status(Status(state="running"))
+    write(run, started(), step(1))
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert (monitor.state, monitor.eta_seconds) == ("died", None)
+    assert monitor.outcome and str(run.log_file) in monitor.outcome[1]
+
+
+def test_steps_after_a_restart_replace_those_recorded_before(run: RunDir) -> None:
+    write(run, started(), *(step(number, loss=0.1) for number in range(1, 8)))
+    monitor = Monitor(run)
+    monitor.refresh()
+    write(run, started(step=5), step(6, loss=0.9))
+    monitor.refresh()
+    assert [number for number, _ in monitor.losses] == [1, 2, 3, 4, 5, 6]
+    assert monitor.losses[-1] == (6, 0.9)
+    assert [number for number, _ in monitor.smoothed_losses] == [1, 2, 3, 4, 5, 6]
+    assert monitor.step == 6
+
+
+def test_a_viewer_that_comes_late_sees_the_same_as_one_that_watched(run: RunDir) -> None:
+    watching = Monitor(run)
+    for event in (started(), step(1), step(2, loss=0.3), started(step=1), step(2, loss=0.5), step(3)):
+        write(run, event)
+        watching.refresh()
+    late = Monitor(run)
+    late.refresh()
+    assert late.losses == watching.losses
+    assert late.smoothed_losses == watching.smoothed_losses
+    assert list(late.messages) == list(watching.messages)
+
+
+def test_phases_samples_checkpoints_and_warnings_are_told(run: RunDir) -> None:
+    write(
+        run,
+        started(),
+        Phase(phase="caching"),
+        Progress(phase="caching", done=2, total=6),
+        Warned(message="No GPU."),
+        Sample(step=10, path="samples/000010-0.png", prompt="TOK"),
+        Checkpoint(step=10, path="checkpoints/000010"),
+        Skipped(step=11, reason="loss is nan", photos=["a.jpg"]),
+        Pivot(step=50),
+    )
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert (monitor.phase, monitor.progress) == ("caching", (2, 6))
+    assert monitor.samples == [run.path / "samples/000010-0.png"]
+    assert monitor.checkpoints == [run.path / "checkpoints/000010"]
+    assert monitor.warnings == ["No GPU."]
+    told = "\n".join(monitor.messages)
+    assert "step 11 left out: loss is nan (a.jpg)" in told
+    assert "step 50: the pivot" in told
+
+
+def test_a_failure_keeps_its_two_sentences_until_the_run_goes_on(run: RunDir) -> None:
+    write(run, started(), Failed(problem="Out of memory.", remedy="Lower the batch size."))
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert monitor.outcome == ("Out of memory.", "Lower the batch size.")
+    write(run, started(step=0))
+    monitor.refresh()
+    assert monitor.outcome is None
+
+
+def test_verification_is_kept(run: RunDir) -> None:
+    verified = Verified(ok=True, files=["output/cat.safetensors"], tensors=9, difference=0.0, message="9 tensors equal")
+    write(run, started(), verified, Finished(step=100))
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert monitor.verified and monitor.verified.ok
+
+
+def test_control_characters_are_shown_not_obeyed(run: RunDir) -> None:
+    write(run, started(), Warned(message="\x1b]0;owned\x07[/foo]"))
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert monitor.messages[-1] == "warning: \\x1b]0;owned\\x07[/foo]"
+
+
+def test_a_loss_that_is_not_finite_does_not_poison_the_smoothed_one(run: RunDir) -> None:
+    write(run, started(), step(1), step(2, loss=math.nan), step(3))
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert monitor.smoothed_losses == [(1, pytest.approx(0.1)), (3, pytest.approx(0.1))]
+
+
+def test_a_long_run_keeps_a_bounded_series_over_its_whole_length(run: RunDir) -> None:
+    total = 5 * MOST_POINTS
+    write(run, started(total_steps=total), *(step(number) for number in range(1, total + 1)))
+    monitor = Monitor(run)
+    monitor.refresh()
+    steps = [number for number, _ in monitor.losses]
+    assert len(steps) <= MOST_POINTS
+    assert steps == sorted(set(steps))
+    assert steps[0] == 1 and total - steps[-1] < 16
+    assert (monitor.step, monitor.loss) == (total, 0.1)
