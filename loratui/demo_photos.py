@@ -1,0 +1,89 @@
+"""The demo's photos: public-domain samples that scikit-image ships, with the faults that real folders have."""
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+PORTRAIT = "astronaut.png"  # NASA, public domain: Eileen Collins
+CAT = "chelsea.png"  # CC0, Stefan van der Walt
+SCENE = "coffee.png"  # CC0, Rachel Michetti
+LAUNCH = "rocket.jpg"  # public domain, SpaceX
+
+FACE_BOX = (118, 0, 374, 256)  # left, top, right, bottom in the portrait's 512 x 512 pixels
+BUST_BOX = (40, 0, 440, 400)
+OVAL_BOX = (110, 4, 340, 300)
+
+EXIF_ORIENTATION = 0x0112
+TURN_LEFT_TO_SHOW = 8
+
+
+def write_demo_photos(folder: Path) -> None:
+    """Write fifteen photos to `folder`; the same bytes every time for the same libraries."""
+    folder.mkdir(parents=True, exist_ok=True)
+    portrait = _sample(PORTRAIT)
+    _write_good(folder, portrait)
+    _write_faulty(folder, portrait)
+    _write_same_background(folder, portrait)
+
+
+def _write_good(folder: Path, portrait: Image.Image) -> None:
+    """Photos to keep; the turned one and the transparent one need a safe fix first."""
+    _save(portrait, folder / "portrait.jpg")
+    _save(portrait.crop(FACE_BOX).resize((512, 512), Image.Resampling.LANCZOS), folder / "face.jpg")
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = TURN_LEFT_TO_SHOW
+    warm = _tinted(portrait.crop(BUST_BOX), (255, 214, 170))
+    _save(warm.transpose(Image.Transpose.ROTATE_270), folder / "turned-by-exif.jpg", exif)
+    _oval(portrait).resize((460, 592), Image.Resampling.LANCZOS).save(folder / "transparent.png")
+
+
+def _write_faulty(folder: Path, portrait: Image.Image) -> None:
+    """One photo for each fault that a linter must find."""
+    whole = (folder / "portrait.jpg").read_bytes()
+    (folder / "portrait-copy.jpg").write_bytes(whole)
+    (folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    _save(ImageOps.mirror(portrait), folder / "mirrored.jpg")
+    _save(portrait.crop(BUST_BOX).filter(ImageFilter.GaussianBlur(6)), folder / "blurred.jpg")
+    _save(portrait.crop(FACE_BOX).resize((48, 48), Image.Resampling.LANCZOS), folder / "too-small.jpg")
+    _save(_sample(CAT), folder / "somebody-else.jpg")
+    far_away = _sample(LAUNCH)
+    tiny = _oval(portrait).resize((28, 36), Image.Resampling.LANCZOS)
+    far_away.paste(tiny, (150, 330), tiny)
+    _save(far_away, folder / "far-away.jpg")
+
+
+def _write_same_background(folder: Path, portrait: Image.Image) -> None:
+    """The subject in one place again and again, so that a model would learn the place with her."""
+    places = [(20, 300), (190, 340), (330, 260), (120, 380)]
+    lights = [(255, 255, 255), (255, 226, 190), (200, 220, 255), (230, 255, 225)]
+    for number, ((left, height), light) in enumerate(zip(places, lights, strict=True), start=1):
+        scene = _sample(SCENE)
+        subject = _oval(_tinted(portrait, light))
+        subject = subject.resize((round(subject.width * height / subject.height), height), Image.Resampling.LANCZOS)
+        scene.paste(subject, (left, scene.height - height), subject)
+        _save(scene, folder / f"same-table-{number}.jpg")
+
+
+def _sample(name: str) -> Image.Image:
+    with resources.as_file(resources.files("skimage.data") / name) as path, Image.open(path) as image:
+        return image.convert("RGB")
+
+
+def _oval(portrait: Image.Image) -> Image.Image:
+    """Head and shoulders in a soft oval, transparent around it (RGBA)."""
+    bust = portrait.crop(OVAL_BOX).convert("RGBA")
+    mask = Image.new("L", bust.size)
+    ImageDraw.Draw(mask).ellipse((10, 10, bust.width - 10, bust.height - 10), fill=255)
+    bust.putalpha(mask.filter(ImageFilter.GaussianBlur(4)))
+    return bust
+
+
+def _tinted(image: Image.Image, light: tuple[int, int, int]) -> Image.Image:
+    """The picture under coloured light (RGB, 255 leaves a channel as it is)."""
+    return Image.fromarray((np.asarray(image, dtype=np.float32) * np.divide(light, 255)).astype(np.uint8))
+
+
+def _save(image: Image.Image, path: Path, exif: Image.Exif | None = None) -> None:
+    image.save(path, quality=92, exif=exif or Image.Exif())
