@@ -1,0 +1,93 @@
+"""What the user takes away: a file for diffusers, one for ComfyUI and the WebUIs, the new tokens, and a model card."""
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from curation.atomic import write_text
+from engine.config import TrainConfig
+from engine.errors import EngineError
+from engine.model_card import model_card
+from engine.weights import MODULES, TrainedWeights, write_safetensors
+
+DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
+
+KOHYA_PREFIXES = {"unet": "lora_unet", "text_encoder": "lora_te1", "text_encoder_2": "lora_te2"}
+KOHYA_SUFFIXES = {"lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight"}
+
+
+def export(weights: TrainedWeights, output: Path, name: str, config: TrainConfig) -> tuple[Path, ...]:
+    """Write the files of `file_names` and a README.md into `output`, each whole; returns the files' paths.
+
+    The bytes are a function of weights, name and config alone.
+    """
+    files = tuple(output / file for file in file_names(name, with_tokens=bool(weights.tokens)))
+    write_safetensors(files[0], diffusers_tensors(weights), diffusers_metadata(weights))
+    write_safetensors(files[1], kohya_tensors(weights), _kohya_metadata(weights, name))
+    if weights.tokens:
+        write_safetensors(files[2], weights.embeddings(), {"format": "pt"})
+    write_text(output / "README.md", model_card(name, config, weights.tokens))
+    return files
+
+
+def file_names(name: str, with_tokens: bool) -> tuple[str, ...]:
+    """The diffusers file, the kohya file, and with new tokens the embeddings' file, in this order.
+
+    Raises EngineError for the one name that would make two of them the same file.
+    """
+    if f"{name}.safetensors" == DIFFUSERS_FILE:
+        raise EngineError(f"A LoRA cannot be named {name}: the diffusers file has that name.", "Choose another --name.")
+    files = (DIFFUSERS_FILE, f"{name}.safetensors")
+    return (*files, f"{name}_emb.safetensors") if with_tokens else files
+
+
+def diffusers_tensors(weights: TrainedWeights) -> dict[str, Tensor]:
+    """LoRA tensors in peft's names below `unet.`, `text_encoder.` and `text_encoder_2.`, as diffusers reads them."""
+    return {
+        f"{module}.{_full_name(module, key)}": tensor
+        for module in MODULES
+        for key, tensor in getattr(weights, module).items()
+    }
+
+
+def diffusers_metadata(weights: TrainedWeights) -> dict[str, str]:
+    """With these diffusers reloads the true alpha; without, it takes alpha for the rank."""
+    flat = {
+        f"{module}.{key}": value for module, values in weights.adapter_metadata.items() for key, value in values.items()
+    }
+    return {"format": "pt", "lora_adapter_metadata": json.dumps(flat, indent=2, sort_keys=True)}
+
+
+def kohya_tensors(weights: TrainedWeights) -> dict[str, Tensor]:
+    """LoRA tensors in kohya's names, which ComfyUI, the WebUIs and sd-scripts read, with each module's alpha."""
+    tensors: dict[str, Tensor] = {}
+    for module in MODULES:
+        for key, tensor in getattr(weights, module).items():
+            layer, _, suffix = _full_name(module, key).rpartition(".lora_")
+            kohya_layer = f"{KOHYA_PREFIXES[module]}_{layer.replace('.', '_')}"
+            tensors[f"{kohya_layer}.{KOHYA_SUFFIXES[f'lora_{suffix}']}"] = tensor
+            tensors[f"{kohya_layer}.alpha"] = torch.tensor(_number(weights, module, "lora_alpha"))
+    return tensors
+
+
+def _full_name(module: str, key: str) -> str:
+    """transformers 5 dropped `text_model.` from the first encoder's names; every reader of LoRA files expects it."""
+    return key if module == "unet" else f"text_model.{key.removeprefix('text_model.')}"
+
+
+def _kohya_metadata(weights: TrainedWeights, name: str) -> dict[str, str]:
+    """What A1111 sorts LoRAs by: without the base model's version it hides them from SDXL checkpoints."""
+    return {
+        "format": "pt",
+        "ss_base_model_version": "sdxl_base_v1-0",
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": f"{_number(weights, 'unet', 'r'):g}",
+        "ss_network_alpha": f"{_number(weights, 'unet', 'lora_alpha'):g}",
+        "ss_output_name": name,
+    }
+
+
+def _number(weights: TrainedWeights, module: str, key: str) -> float:
+    return float(str(weights.adapter_metadata[module][key]))
