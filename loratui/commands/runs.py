@@ -64,15 +64,12 @@ def resume(
     name: RunName, detach: Detach = False, foreground: Foreground = False, runs_dir: RunsDir = Path("runs")
 ) -> None:
     """Go on with a run that was stopped or paused, failed or died, from its newest good checkpoint."""
-    from engine.errors import EngineError
     from engine.extras import require
     from engine.launcher import launch
     from engine.rundir import find_run
 
     require("train", "loratui resume")
     run = find_run(runs_dir, name)
-    if run.status().state == "finished":
-        raise EngineError(f"The run {run.name} is finished.", f"Its files are in {run.output}.")
     launch(run)
     _watch(run, detach, foreground)
 
