@@ -127,14 +127,15 @@ class Warned(Event):
 class Verified(Event):
     """The exported files were reloaded and compared with the trained weights.
 
-    files: relative to the run folder.  difference: largest absolute difference of one UNet output.
+    files: relative to the run folder.  difference: largest absolute difference of one UNet output,
+    None when it did not come to that.
     """
 
     type = "verified"
     ok: bool
     files: list[str]
     tensors: int
-    difference: float
+    difference: float | None
     message: str
 
 

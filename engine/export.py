@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from curation.atomic import write_text
+from engine.checkpoints import WEIGHTS, fault, newest_checkpoint
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.model_card import model_card
-from engine.weights import MODULES, TrainedWeights, write_safetensors
+from engine.rundir import RunDir
+from engine.weights import MODULES, TrainedWeights, load_weights, write_safetensors
 
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 
@@ -30,6 +32,29 @@ def export(weights: TrainedWeights, output: Path, name: str, config: TrainConfig
         write_safetensors(files[2], weights.embeddings(), {"format": "pt"})
     write_text(output / "README.md", model_card(name, config, weights.tokens))
     return files
+
+
+def export_run(run: RunDir, step: int | None = None, output: Path | None = None) -> tuple[Path, ...]:
+    """Export a run's checkpoint, the newest or that of `step`, to `output` or the run's own output folder.
+
+    Raises EngineError when there is no such checkpoint, or it is damaged.
+    """
+    return export(checkpoint_weights(run, step), output or run.output, run.name, run.config())
+
+
+def checkpoint_weights(run: RunDir, step: int | None = None) -> TrainedWeights:
+    """The trained weights of a run's newest whole checkpoint, or of the one at `step`. Raises EngineError."""
+    steps = sorted(int(folder.name) for folder in run.checkpoints.glob("*") if folder.name.isdigit())
+    remedy = f"The run's checkpoints are at steps: {', '.join(map(str, steps)) or 'none'}."
+    if step is None:
+        folder, _ = newest_checkpoint(run)
+        if folder is None:
+            raise EngineError(f"The run {run.name} has no whole checkpoint.", remedy)
+    else:
+        folder = run.checkpoints / f"{step:06d}"
+        if problem := fault(folder):
+            raise EngineError(f"The checkpoint at step {step} cannot be used: {problem}.", remedy)
+    return load_weights(folder / WEIGHTS)
 
 
 def file_names(name: str, with_tokens: bool) -> tuple[str, ...]:

@@ -102,10 +102,10 @@ def load_base_pipeline(model: ModelSection, dtype: torch.dtype, device: torch.de
     replacement = model.pretrained_vae_model_name_or_path
     vae: dict[str, Any] = {}
     if replacement:
-        vae["vae"] = AutoencoderKL.from_pretrained(resolve_model(replacement), torch_dtype=dtype)
+        vae["vae"] = AutoencoderKL.from_pretrained(resolve_model(replacement), dtype=dtype)
     pipeline: Any = StableDiffusionXLPipeline.from_pretrained(
         resolve_model(model.pretrained_model_name_or_path),
-        torch_dtype=dtype,
+        dtype=dtype,
         revision=model.revision,
         variant=model.variant,
         add_watermarker=False,

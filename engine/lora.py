@@ -1,5 +1,6 @@
 """LoRA adapters on SDXL's attention: added in float32, initialised from the seed, addressed by peft's key names."""
 
+import re
 from typing import Any
 
 import torch
@@ -34,9 +35,14 @@ def add_adapters(models: Models, lora: LoraSection, train_text_encoder: bool, se
 
 
 def lora_state(module: nn.Module) -> dict[str, nn.Parameter]:
-    """The live LoRA parameters by peft's key, e.g. `mid_block...to_q.lora_A.weight`, in the module's own order."""
+    """The live LoRA parameters by peft's key, e.g. `mid_block...to_q.lora_A.weight`, in the module's own order.
+
+    Of one adapter, whatever its name.
+    """
     return {
-        name.replace(".default.", "."): parameter for name, parameter in module.named_parameters() if ".lora_" in name
+        re.sub(r"(\.lora_[AB])\.\w+", r"\1", name): parameter
+        for name, parameter in module.named_parameters()
+        if ".lora_" in name
     }
 
 

@@ -24,11 +24,9 @@ A LoRA for SDXL.
 ```python
 import torch
 from diffusers import StableDiffusionXLPipeline
-from safetensors.torch import load_file
 
 pipe = StableDiffusionXLPipeline.from_pretrained($base_model_text, torch_dtype=torch.float16).to("cuda")
-$load_tokens\
-pipe.load_lora_weights(".", weight_name="pytorch_lora_weights.safetensors")
+${load_tokens}pipe.load_lora_weights(".", weight_name="pytorch_lora_weights.safetensors")
 image = pipe($prompt_text).images[0]
 ```
 
@@ -46,12 +44,15 @@ Put `$name.safetensors` into `models/Lora`.$webui_tokens Prompt:
 """)
 
 # The embeddings come first: pooling at the prompt's end must be set before a prompt with new tokens is encoded.
-LOAD_TOKENS = Template("""\
+LOAD_TOKENS = Template("""
+from safetensors.torch import load_file
+
 pipe.text_encoder_2.text_model.eos_token_id = pipe.tokenizer_2.eos_token_id  # pool at the prompt's end
 rows = load_file("${name}_emb.safetensors")
 tokens = $tokens
 pipe.load_textual_inversion(rows["clip_l"], token=tokens, text_encoder=pipe.text_encoder, tokenizer=pipe.tokenizer)
 pipe.load_textual_inversion(rows["clip_g"], token=tokens, text_encoder=pipe.text_encoder_2, tokenizer=pipe.tokenizer_2)
+
 """)
 COMFYUI_TOKENS = Template(" Put `${name}_emb.safetensors` into `models/embeddings`.")
 WEBUI_TOKENS = Template(" Put `${name}_emb.safetensors` into `embeddings`.")

@@ -66,9 +66,9 @@ def _load(model: ModelSection, dtype: torch.dtype, device: torch.device) -> Mode
         path, subfolder="text_encoder_2", dtype=dtype, eos_token_id=tokenizer_2.eos_token_id, **weights
     )
     if model.pretrained_vae_model_name_or_path:
-        vae = AutoencoderKL.from_pretrained(resolve_model(model.pretrained_vae_model_name_or_path), torch_dtype=dtype)
+        vae = AutoencoderKL.from_pretrained(resolve_model(model.pretrained_vae_model_name_or_path), dtype=dtype)
     else:
-        vae = AutoencoderKL.from_pretrained(path, subfolder="vae", torch_dtype=torch.float32, **weights)
+        vae = AutoencoderKL.from_pretrained(path, subfolder="vae", dtype=torch.float32, **weights)
     unet = load_unet(model, dtype)
     for module in (text_encoder, text_encoder_2, vae, unet):
         nn.Module.to(module.requires_grad_(False), device)
@@ -92,7 +92,7 @@ def load_unet(model: ModelSection, dtype: torch.dtype) -> UNet2DConditionModel:
     return UNet2DConditionModel.from_pretrained(
         resolve_model(model.pretrained_model_name_or_path),
         subfolder="unet",
-        torch_dtype=dtype,
+        dtype=dtype,
         revision=model.revision,
         variant=model.variant,
     )
