@@ -16,14 +16,16 @@ def launch(run: RunDir) -> int:
     """Start the worker of `run` and return its process id.
 
     The worker leads its own session, reads nothing, and writes its talk to log.txt, so it outlives the terminal.
-    Raises EngineError when a worker is already at it.
+    Raises EngineError when a worker is already at it, and when the run is finished.
     """
     if run.is_alive():
         raise EngineError(
             f"The run {run.name} is already being worked on.", f"Watch it with: loratui attach {run.name}"
         )
-    run.clear_requests()
     before = run.status()
+    if before.state == "finished":
+        raise EngineError(f"The run {run.name} is already finished.", f"Its files are in {run.output}.")
+    run.clear_requests()
     run.write_status(Status(state="starting", step=before.step, total_steps=before.total_steps, started=before.started))
     descriptor = os.open(run.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "ab") as log:

@@ -104,6 +104,6 @@ def plan(config: TrainConfig, photos: int) -> Plan:
         photos=photos,
         total_steps=total_steps,
         steps_per_epoch=steps_per_epoch,
-        epochs=math.ceil(total_steps / steps_per_epoch),
+        epochs=math.ceil(total_steps * samples_per_step / (photos * config.data.repeats)),
         pivot_step=round(share * total_steps) if trains_text(config) else None,
     )

@@ -69,6 +69,10 @@ class RunDir:
         return self.path / "samples"
 
     @property
+    def class_images(self) -> Path:
+        return self.path / "class_images"
+
+    @property
     def output(self) -> Path:
         return self.path / "output"
 

@@ -79,8 +79,7 @@ def test_the_epochs_cover_the_steps_and_the_pivot_lies_within_them(
         ),
         photos,
     )
-    assert (
-        (arithmetic.epochs - 1) * arithmetic.steps_per_epoch < steps <= arithmetic.epochs * arithmetic.steps_per_epoch
-    )
+    samples, pass_over_photos = steps * batch * accumulation, photos * repeats
+    assert (arithmetic.epochs - 1) * pass_over_photos < samples <= arithmetic.epochs * pass_over_photos
     assert arithmetic.steps_per_epoch * batch * accumulation >= photos * repeats
     assert arithmetic.pivot_step is not None and 0 <= arithmetic.pivot_step <= steps

@@ -1,0 +1,36 @@
+"""Captions as prompt embeddings: with gradients while the text side trains, from memory once it rests."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from engine.models import Models, encode_prompts
+from engine.tokens import replace_abstractions
+
+
+class PromptEncoder:
+    """Encodes captions, their trigger words replaced by the new tokens."""
+
+    def __init__(self, models: Models, tokens: Mapping[str, tuple[str, ...]]) -> None:
+        self._models, self._tokens = models, tokens
+        self._cached: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """prompt_embeds, shape (batch, 77, width), and pooled_prompt_embeds, shape (batch, projection)."""
+        if not self._cached:
+            return encode_prompts(self._models, [replace_abstractions(caption, self._tokens) for caption in captions])
+        embeds, pooled = zip(*(self._cached[caption] for caption in captions), strict=True)
+        return torch.stack(embeds), torch.stack(pooled)
+
+    @torch.no_grad()
+    def cache(self, captions: Sequence[str]) -> Iterator[int]:
+        """Encode each caption a last time, yielding how many are done; the text encoders then no longer run."""
+        self._models.text_encoder.eval()
+        self._models.text_encoder_2.eval()
+        cached = {}
+        for caption in captions:
+            embeds, pooled = encode_prompts(self._models, [replace_abstractions(caption, self._tokens)])
+            cached[caption] = embeds[0], pooled[0]
+            yield len(cached)
+        self._cached = cached

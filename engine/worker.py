@@ -1,0 +1,116 @@
+"""The worker process of one run: its lock, its signals, its status, and every kind of end told apart.
+
+Nothing heavy is imported before the lock is held, so a viewer sees within milliseconds that the run is being worked on.
+"""
+
+import dataclasses
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from curation.errors import StatedError
+from engine.errors import EngineError
+from engine.events import Event, EventWriter, Failed, Finished, Paused, Started, Step, Stopped
+from engine.extras import require
+from engine.rundir import RunDir, State
+
+STATUS_SECONDS = 0.5
+ENDS: dict[type[Event], State] = {Finished: "finished", Stopped: "stopped", Paused: "paused", Failed: "failed"}
+
+
+class Journal:
+    """Takes a run's events: appends each to events.jsonl and keeps status.json at most half a second behind."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._writer = EventWriter(run.events_file)
+        before = run.status()
+        started = before.started or time.time()
+        self._status = dataclasses.replace(before, state="running", pid=os.getpid(), started=started, message="")
+        self._written = 0.0
+        self._write_status()
+
+    def __call__(self, event: Event) -> None:
+        self._writer.write(event)
+        match event:
+            case Started():
+                self._status = dataclasses.replace(self._status, step=event.step, total_steps=event.total_steps)
+            case Step():
+                self._status = dataclasses.replace(self._status, step=event.step, loss=event.loss)
+            case Failed():
+                self._status = dataclasses.replace(self._status, message=f"{event.problem} {event.remedy}")
+        if state := ENDS.get(type(event)):
+            self._status = dataclasses.replace(self._status, state=state)
+        if state or isinstance(event, Started) or time.monotonic() - self._written >= STATUS_SECONDS:
+            self._write_status()
+
+    def _write_status(self) -> None:
+        self._run.write_status(self._status)
+        self._written = time.monotonic()
+
+
+def main(arguments: list[str]) -> int:
+    """Work at the run whose folder is the only argument; returns the exit code.
+
+    0: finished, stopped or paused.  1: failed.  2: there is nothing to work at.
+    """
+    if len(arguments) != 1 or not (Path(arguments[0]) / "config.toml").is_file():
+        _say("There is no run to work at. Give the folder of one: python -m engine RUN_DIR")
+        return 2
+    run = RunDir(Path(arguments[0]))
+    try:
+        with run.lock():
+            if run.status().state == "finished":
+                raise EngineError(f"The run {run.name} is already finished.", f"Its files are in {run.output}.")
+            _heed_signals(run)
+            return _work(run)
+    except EngineError as error:
+        _say(str(error))
+        return 2
+
+
+def _work(run: RunDir) -> int:
+    """Follow the recipe to an end and tell it: an expected failure in its two sentences, others with their story."""
+    journal = Journal(run)
+    try:
+        require("train", "loratui train")
+        from engine.recipe import follow  # 6 s: torch, diffusers, transformers
+
+        end = follow(run, journal)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the run's folder says so
+        traceback.print_exc()
+        end = failed(error, run)
+    journal(end)
+    return 1 if isinstance(end, Failed) else 0
+
+
+def failed(error: Exception, run: RunDir) -> Failed:
+    """The two sentences of a failure."""
+    if isinstance(error, StatedError):
+        return Failed(problem=error.problem, remedy=error.remedy)
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
+        return Failed(
+            problem="The GPU ran out of memory.",
+            remedy="Set gradient_checkpointing = true, halve train_batch_size and double gradient_accumulation_steps, "
+            f"or lower resolution, then start again. The whole story is in {run.log_file}.",
+        )
+    message = str(error).strip().split("\n")[0].rstrip(".") or "no message"
+    return Failed(problem=f"{type(error).__name__}: {message}.", remedy=f"The whole story is in {run.log_file}.")
+
+
+def _heed_signals(run: RunDir) -> None:
+    """A closed terminal is nothing; being told to end is `control/stop`."""
+
+    def stop(_number: int, _frame: object) -> None:
+        run.request("stop")
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
