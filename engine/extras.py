@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from engine.errors import MissingExtra
 
 MODULES = {
-    "train": ("torch", "diffusers", "transformers", "peft", "accelerate", "prodigyopt", "safetensors"),
+    "train": ("torch", "diffusers", "transformers", "peft", "accelerate", "prodigyopt", "safetensors", "skimage"),
     "faces": ("insightface", "onnxruntime"),
 }
 
