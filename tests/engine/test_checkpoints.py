@@ -1,0 +1,120 @@
+"""Checkpoints are whole or passed over, and give back exactly what was put in."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.checkpoints import Checkpoint, TrainState, fault, load_checkpoint, newest_checkpoint, save_checkpoint
+from engine.config import TrainConfig
+from engine.errors import EngineError
+from engine.rundir import RunDir, create_run
+from engine.weights import TrainedWeights
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return create_run(tmp_path, "run", TrainConfig())
+
+
+def checkpoint_at(step: int) -> Checkpoint:
+    torch.manual_seed(step)
+    weights = TrainedWeights(
+        unet={"block.to_q.lora_A.weight": torch.randn(4, 8)},
+        text_encoder={},
+        text_encoder_2={},
+        clip_l=torch.randn(2, 8),
+        clip_g=torch.randn(2, 12),
+        tokens={"TOK": ("<s0>", "<s1>")},
+        adapter_metadata={"unet": {"r": 4, "lora_alpha": 4.0}},
+    )
+    tensors = {"unet.exp_avg": torch.randn(32), "unet.p0": torch.tensor(0.0)}
+    scalars = {"groups": [{"name": "unet", "d": 1.2345678901234567e-6, "growth_rate": float("inf")}], "state": {}}
+    return Checkpoint(TrainState(step, step > 2, 1, {}), weights, (tensors, scalars))
+
+
+def test_what_is_read_is_what_was_written_to_the_bit(run: RunDir) -> None:
+    saved = checkpoint_at(5)
+    folder = save_checkpoint(run, saved)
+    assert folder == run.checkpoints / "000005"
+    loaded = load_checkpoint(folder)
+    assert loaded.state == saved.state
+    assert loaded.weights.tokens == saved.weights.tokens
+    assert torch.equal(loaded.weights.unet["block.to_q.lora_A.weight"], saved.weights.unet["block.to_q.lora_A.weight"])
+    assert loaded.optimizer[1] == saved.optimizer[1]
+    assert {key: tensor.tolist() for key, tensor in loaded.optimizer[0].items()} == {
+        key: tensor.tolist() for key, tensor in saved.optimizer[0].items()
+    }
+
+
+def test_the_manifest_proves_every_file(run: RunDir) -> None:
+    folder = save_checkpoint(run, checkpoint_at(5))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["step"] == 5
+    assert set(manifest["files"]) == {"weights.safetensors", "optimizer.safetensors", "state.json"}
+    for name, proof in manifest["files"].items():
+        assert proof["size"] == (folder / name).stat().st_size
+    assert fault(folder) is None
+
+
+def test_the_newest_is_found_by_number(run: RunDir) -> None:
+    assert newest_checkpoint(run) == (None, [])
+    for step in (999_999, 1_000_000, 5):
+        save_checkpoint(run, checkpoint_at(step))
+    assert newest_checkpoint(run) == (run.checkpoints / "1000000", [])
+
+
+def _flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: _flip_a_bit(folder / "weights.safetensors"),
+        lambda folder: (folder / "optimizer.safetensors").write_bytes(b""),
+        lambda folder: (folder / "state.json").unlink(),
+        lambda folder: (folder / "manifest.json").unlink(),
+        lambda folder: (folder / "manifest.json").write_text('{"version": 1, "fil'),
+        lambda folder: (folder / "manifest.json").write_text('{"version": 99}'),
+    ],
+    ids=["flipped bit", "emptied file", "lost file", "no manifest", "torn manifest", "newer version"],
+)
+def test_a_damaged_checkpoint_is_passed_over_and_named(run: RunDir, damage: Callable[[Path], object]) -> None:
+    good, bad = save_checkpoint(run, checkpoint_at(5)), save_checkpoint(run, checkpoint_at(10))
+    damage(bad)
+    found, passed_over = newest_checkpoint(run)
+    assert found == good
+    [message] = passed_over
+    assert message.startswith("The checkpoint 000010 is damaged")
+
+
+def test_what_a_killed_worker_left_half_written_is_no_checkpoint(run: RunDir) -> None:
+    good = save_checkpoint(run, checkpoint_at(5))
+    torn = run.checkpoints / ".000010.tmp"
+    good.rename(torn)
+    assert newest_checkpoint(run) == (None, [])
+    save_checkpoint(run, checkpoint_at(10))
+    assert not torn.exists()
+
+
+def test_a_whole_checkpoint_of_the_same_step_is_kept_and_a_damaged_one_replaced(run: RunDir) -> None:
+    folder = save_checkpoint(run, checkpoint_at(5))
+    inode = (folder / "weights.safetensors").stat().st_ino
+    save_checkpoint(run, checkpoint_at(5))
+    assert (folder / "weights.safetensors").stat().st_ino == inode
+    _flip_a_bit(folder / "weights.safetensors")
+    save_checkpoint(run, checkpoint_at(5))
+    assert fault(folder) is None
+
+
+def test_a_checkpoint_that_cannot_be_read_is_told_in_two_sentences(run: RunDir) -> None:
+    folder = save_checkpoint(run, checkpoint_at(5))
+    (folder / "state.json").write_text("{}")
+    with pytest.raises(EngineError) as error:
+        load_checkpoint(folder)
+    assert error.value.problem and error.value.remedy

@@ -1,0 +1,476 @@
+"""The training loop: what moves and what does not, resumed to the bit, and what it says on the way."""
+
+import hashlib
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import torch
+from torch import nn
+
+from engine.checkpoints import load_checkpoint, newest_checkpoint
+from engine.config import TrainConfig, compose
+from engine.data import Samples, read_examples
+from engine.errors import EngineError
+from engine.events import Checkpoint, Event, Paused, Phase, Pivot, Sample, Skipped, Step, Stopped, Warned
+from engine.models import Models, load_models
+from engine.plan import plan, resolve
+from engine.recipe import follow
+from engine.rundir import RunDir, create_run
+from engine.tokens import placeholder_rows
+from engine.trainer import Emit, Trainer, compute_dtype, training_loss
+
+STEPS, PIVOT = 6, 3
+OPTIMIZERS = ["adamw", "prodigy"]
+Flags = Mapping[str, Mapping[str, Any]]
+Train = Callable[..., tuple[Trainer, list[Event]]]
+T = TypeVar("T", bound=Event)
+
+
+def nothing(_event: Event) -> None:
+    """Look at no event."""
+
+
+@pytest.fixture
+def config(photos: Path, tiny_model: Path) -> Callable[..., TrainConfig]:
+    """A short run on four photos; sections given are laid over it."""
+
+    def configure(**sections: Mapping[str, Any]) -> TrainConfig:
+        flags: dict[str, dict[str, Any]] = {
+            "data": {"instance_data_dir": str(photos), "resolution": 64},
+            "concept": {"instance_prompt": "a photo of TOK"},
+            "model": {"pretrained_model_name_or_path": str(tiny_model)},
+            "lora": {"rank": 4},
+            "run": {"max_train_steps": STEPS, "checkpointing_steps": 1000},
+            "sample": {"num_validation_images": 0, "num_inference_steps": 2},
+        }
+        for name, values in sections.items():
+            flags.setdefault(name, {}).update(values)
+        return resolve(compose(flags=flags).config)
+
+    return configure
+
+
+@pytest.fixture
+def train(config: Callable[..., TrainConfig], tmp_path: Path) -> Train:
+    """Train a run of that name, going on from its newest checkpoint; returns the trainer and its events."""
+
+    def train(name: str, seen: Callable[[RunDir, Event], None] | None = None, **sections: Mapping[str, Any]):
+        settings = config(**sections)
+        folder = tmp_path / "runs" / name
+        run = RunDir(folder) if folder.exists() else create_run(folder.parent, name, settings)
+        events: list[Event] = []
+
+        def emit(event: Event) -> None:
+            events.append(event)
+            if seen:
+                seen(run, event)
+
+        trainer = trainer_of(run, settings, emit)
+        trainer.train()
+        return trainer, events
+
+    return train
+
+
+def trainer_of(run: RunDir, config: TrainConfig, emit: Emit = nothing) -> Trainer:
+    device = torch.device("cpu")
+    models = load_models(config.model, compute_dtype(config.run.mixed_precision, device), device)
+    examples = read_examples(config)
+    photos = Samples(examples, config.data, models.vae, config.run.seed, repeats=config.data.repeats)
+    folder, _ = newest_checkpoint(run)
+    checkpoint = load_checkpoint(folder) if folder else None
+    return Trainer(run, config, plan(config, len(examples)), models, photos, None, emit, checkpoint)
+
+
+def rows_of(models: Models) -> bytes:
+    encoders = (models.text_encoder, models.text_encoder_2)
+    rows = [placeholder_rows(encoder) for encoder in encoders]
+    return b"".join(parameter.detach().numpy().tobytes() for parameter in rows if parameter is not None)
+
+
+def lora_of(module: nn.Module) -> bytes:
+    parameters = [parameter for name, parameter in module.named_parameters() if ".lora_" in name]
+    return b"".join(parameter.detach().numpy().tobytes() for parameter in parameters)
+
+
+def frozen_of(models: Models) -> dict[str, str]:
+    """Digests of every tensor that is neither LoRA nor a new token's row."""
+    return {
+        f"{part}.{name.replace('.base_layer', '')}": hashlib.sha256(tensor.detach().numpy().tobytes()).hexdigest()
+        for part in ("unet", "vae", "text_encoder", "text_encoder_2")
+        for name, tensor in getattr(models, part).named_parameters()
+        if ".lora_" not in name and not name.endswith("rows")
+    }
+
+
+def last_files(run: RunDir) -> dict[str, bytes]:
+    """The bytes of the last checkpoint's weights and optimizer."""
+    folder, _ = newest_checkpoint(run)
+    assert folder
+    return {name: (folder / name).read_bytes() for name in ("weights.safetensors", "optimizer.safetensors")}
+
+
+def of_type(events: list[Event], kind: type[T]) -> list[T]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_new_tokens_move_until_the_pivot_and_not_by_one_bit_after(
+    config: Callable[..., TrainConfig], tmp_path: Path, optimizer: str
+) -> None:
+    settings = config(optimizer={"optimizer": optimizer})
+    rows, loras = [], []
+
+    def look(event: Event) -> None:
+        if isinstance(event, Step):
+            rows.append(rows_of(trainer.models))
+            loras.append(lora_of(trainer.models.unet))
+
+    trainer = trainer_of(create_run(tmp_path, "run", settings), settings, look)
+    before = rows_of(trainer.models)
+    trainer.train()
+    assert len({before, *rows[:PIVOT]}) == PIVOT + 1
+    assert set(rows[PIVOT:]) == {rows[PIVOT - 1]}
+    assert len(set(loras)) == STEPS
+
+
+def test_the_pivot_is_told_and_the_text_encoders_then_run_once_for_each_caption(
+    config: Callable[..., TrainConfig], tmp_path: Path, photos: Path
+) -> None:
+    (photos / "cat.txt").write_text("TOK, asleep")
+    settings = config()
+    calls, told = [0], []
+
+    def look(event: Event) -> None:
+        if isinstance(event, Step | Pivot):
+            told.append((event.type, event.step, calls[0]))
+
+    trainer = trainer_of(create_run(tmp_path, "run", settings), settings, look)
+    trainer.models.text_encoder.register_forward_hook(lambda *_: calls.__setitem__(0, calls[0] + 1))
+    trainer.train()
+    assert told == [
+        ("step", 1, 1),
+        ("step", 2, 2),
+        ("step", 3, 3),
+        ("pivot", 3, 3),
+        ("step", 4, 5),
+        ("step", 5, 5),
+        ("step", 6, 5),
+    ]
+
+
+def test_nothing_else_in_the_base_model_moves(train: Train, tiny_model: Path, config: Callable[..., TrainConfig]):
+    trainer, _ = train("run")
+    pristine = load_models(config().model, torch.float32, torch.device("cpu"))
+    before, after = frozen_of(pristine), frozen_of(trainer.models)
+    grown = [name for name in before if name.endswith("token_embedding.weight")]
+    assert len(grown) == 2, "both tables grow by the new tokens' places, so their old rows are compared"
+    for name in grown:
+        part, _, path = name.partition(".")
+        old, new = (getattr(models, part).get_parameter(path) for models in (pristine, trainer.models))
+        assert torch.equal(old, new[: len(old)])
+    assert {name: before[name] for name in before if name not in grown} == {
+        name: after[name] for name in after if name not in grown
+    }
+
+
+def test_text_encoder_lora_trains_instead_until_its_share_of_the_steps(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    settings = config(
+        text_encoder={"train_text_encoder": True, "train_text_encoder_ti": False, "train_text_encoder_frac": 0.5}
+    )
+    loras = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, Step):
+            loras.append(lora_of(trainer.models.text_encoder) + lora_of(trainer.models.text_encoder_2))
+
+    trainer = trainer_of(create_run(tmp_path, "run", settings), settings, look)
+    trainer.train()
+    assert len(set(loras[:PIVOT])) == PIVOT
+    assert set(loras[PIVOT:]) == {loras[PIVOT - 1]}
+    assert rows_of(trainer.models) == b""
+
+
+def test_with_no_text_training_captions_are_encoded_once_before_the_first_step(train: Train) -> None:
+    trainer, events = train("run", text_encoder={"train_text_encoder_ti": False})
+    assert [event.phase for event in of_type(events, Phase)] == ["caching", "training"]
+    assert set(of_type(events, Step)[0].lr) == {"unet"}
+    assert trainer.weights().tokens == {}
+
+
+def test_a_run_is_a_function_of_its_config_and_seed(train: Train) -> None:
+    first, _ = train("first")
+    second, _ = train("second")
+    third, _ = train("third", run={"seed": 1})
+    assert last_files(first.run) == last_files(second.run)
+    assert last_files(first.run) != last_files(third.run)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("pause_after", [2, 4], ids=["before the pivot", "after the pivot"])
+def test_a_resumed_run_ends_byte_for_byte_as_one_that_never_paused(
+    train: Train, optimizer: str, pause_after: int
+) -> None:
+    sections: Flags = {
+        "optimizer": {"optimizer": optimizer, "lr_scheduler": "cosine"},
+        "lora": {"lora_dropout": 0.1},
+        "data": {"random_flip": True},
+    }
+
+    def pause(run: RunDir, event: Event) -> None:
+        if isinstance(event, Step) and event.step == pause_after:
+            run.request("pause")
+
+    whole, events = train("whole", **sections)
+    paused, first_half = train("paused", seen=pause, **sections)
+    assert paused.step == pause_after
+    resumed, second_half = train("paused", **sections)
+    assert last_files(resumed.run) == last_files(whole.run)
+
+    def told(events: list[Event]) -> list[tuple[object, ...]]:
+        return [(step.step, step.loss, step.lr, step.d, step.grad_norm) for step in of_type(events, Step)]
+
+    assert told(first_half) + told(second_half) == told(events)
+    assert len(of_type(first_half + second_half, Pivot)) == 1
+
+
+def test_accumulated_micro_batches_are_one_batch(train: Train) -> None:
+    rates = {"optimizer": "adamw", "learning_rate": 1e-3}
+    one, events = train("one", optimizer=rates, run={"train_batch_size": 4})
+    two, halves = train("two", optimizer=rates, run={"train_batch_size": 2, "gradient_accumulation_steps": 2})
+    for first, second in zip(of_type(events, Step), of_type(halves, Step), strict=True):
+        assert first.loss == pytest.approx(second.loss, rel=1e-4)
+        assert first.grad_norm == pytest.approx(second.grad_norm, rel=1e-3)
+    for ours, theirs in zip(one.groups, two.groups, strict=True):
+        torch.testing.assert_close(ours.flat, theirs.flat, rtol=0, atol=5e-4)
+
+
+def test_recomputed_activations_give_the_same_weights(train: Train) -> None:
+    plain, _ = train("plain")
+    checkpointed, _ = train("checkpointed", run={"gradient_checkpointing": True})
+    assert checkpointed.models.unet.is_gradient_checkpointing
+    assert last_files(plain.run) == last_files(checkpointed.run)
+
+
+def test_trained_weights_are_float32_on_a_bf16_base(train: Train) -> None:
+    trainer, events = train("run", run={"mixed_precision": "bf16"})
+    assert trainer.models.unet.dtype == torch.bfloat16
+    assert {group.flat.dtype for group in trainer.groups} == {torch.float32}
+    assert all(math.isfinite(step.loss) for step in of_type(events, Step))
+
+
+def test_training_lowers_the_loss_on_fixed_noise_and_timesteps(config: Callable[..., TrainConfig], tmp_path: Path):
+    settings = config(
+        run={"max_train_steps": 40, "train_batch_size": 2},
+        optimizer={"optimizer": "adamw", "learning_rate": 1e-2},
+        text_encoder={"text_encoder_lr": 1e-2},
+    )
+    trainer = trainer_of(create_run(tmp_path, "run", settings), settings)
+    grid = trainer.photos.batch(1_000_000, 8, 1000)
+
+    @torch.no_grad()
+    def loss() -> float:
+        embeds = trainer.prompts.encode(grid.captions)
+        return training_loss(trainer.models, grid, *embeds, settings.loss, 1.0).total.item()
+
+    untrained = loss()
+    trainer.train()
+    assert loss() < 0.9 * untrained
+
+
+def test_a_step_is_a_function_of_weights_batch_noise_and_timesteps(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    """Against the method written out: the UNet's answer to the noised latents, its error, min-SNR by sample."""
+    settings = config()
+    trainer = trainer_of(create_run(tmp_path, "run", settings), settings)
+    models, batch = trainer.models, trainer.photos.batch(0, 3, 1000)
+    with torch.no_grad():
+        prompt_embeds, pooled = trainer.prompts.encode(batch.captions)
+        loss = training_loss(models, batch, prompt_embeds, pooled, settings.loss, 1.0).total.item()
+        alpha_bar = models.noise_scheduler.alphas_cumprod.double()[batch.timesteps][:, None, None, None]
+        noisy = alpha_bar.sqrt() * batch.latents.double() + (1 - alpha_bar).sqrt() * batch.noise.double()
+        conditions = {"text_embeds": pooled, "time_ids": batch.time_ids}
+        answer = models.unet(noisy.float(), batch.timesteps, prompt_embeds, added_cond_kwargs=conditions).sample
+    errors = ((answer.double() - batch.noise.double()) ** 2).mean(dim=(1, 2, 3))
+    ratio = (alpha_bar / (1 - alpha_bar)).flatten()
+    expected = (errors * ratio.clamp(max=5.0) / ratio).mean().item()
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_steps_tell_everything(train: Train) -> None:
+    _, events = train("run")
+    steps = of_type(events, Step)
+    assert [step.step for step in steps] == list(range(1, STEPS + 1))
+    assert [step.epoch for step in steps] == [1, 1, 1, 1, 2, 2]
+    assert [step.lr for step in steps] == [{"unet": 1.0, "text": 1.0}] * PIVOT + [{"unet": 1.0, "text": 0.0}] * PIVOT
+    assert all(step.d and step.effective_lr == step.d for step in steps)
+    assert all(step.seconds > 0 and step.samples_per_second > 0 and step.memory is None for step in steps)
+
+
+def test_checkpoints_come_at_their_steps_and_at_the_end(train: Train) -> None:
+    _, events = train("run", run={"checkpointing_steps": 4})
+    assert [(event.step, event.path) for event in of_type(events, Checkpoint)] == [
+        (4, "checkpoints/000004"),
+        (6, "checkpoints/000006"),
+    ]
+
+
+def test_a_checkpoint_and_pictures_can_be_asked_for(train: Train) -> None:
+    def ask(run: RunDir, event: Event) -> None:
+        if isinstance(event, Step) and event.step == 2:
+            run.request("checkpoint")
+            run.request("sample")
+
+    trainer, events = train("run", seen=ask, sample={"num_validation_images": 2})
+    assert [event.step for event in of_type(events, Checkpoint)] == [2, 6]
+    assert [event.path for event in of_type(events, Sample)] == [
+        "samples/000002-0.png",
+        "samples/000002-1.png",
+        "samples/000006-0.png",
+        "samples/000006-1.png",
+    ]
+    assert all((trainer.run.path / event.path).is_file() for event in of_type(events, Sample))
+
+
+def test_pictures_change_nothing_about_the_training(train: Train) -> None:
+    without, _ = train("without", lora={"lora_dropout": 0.1})
+    with_pictures, events = train(
+        "with", lora={"lora_dropout": 0.1}, sample={"num_validation_images": 1, "validation_steps": 2}
+    )
+    assert [event.step for event in of_type(events, Sample)] == [2, 4, 6]
+    assert last_files(without.run) == last_files(with_pictures.run)
+
+
+def test_a_failed_picture_is_a_warning(train: Train) -> None:
+    def block(run: RunDir, event: Event) -> None:
+        if isinstance(event, Step) and event.step == 1:
+            run.samples.rmdir()
+            run.samples.write_text("in the way")
+
+    trainer, events = train("run", seen=block, sample={"num_validation_images": 1})
+    [warning] = of_type(events, Warned)
+    assert warning.message.startswith("No sample pictures at step 6")
+    assert trainer.step == STEPS
+
+
+def test_a_checkpoint_that_cannot_be_written_is_a_warning_until_the_last_one(train: Train) -> None:
+    def block(run: RunDir, event: Event) -> None:
+        if isinstance(event, Step) and event.step == 1:
+            run.checkpoints.rmdir()
+            run.checkpoints.write_text("in the way")
+        if isinstance(event, Warned):
+            run.checkpoints.unlink()
+
+    _, events = train("run", seen=block, run={"checkpointing_steps": 2})
+    [warning] = of_type(events, Warned)
+    assert "step 2 could not be written" in warning.message
+    assert [event.step for event in of_type(events, Checkpoint)] == [4, 6]
+
+
+def test_steps_that_are_not_finite_are_left_out_and_after_ten_the_run_ends(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    settings = config(run={"max_train_steps": 30}, optimizer={"optimizer": "adamw", "learning_rate": 1e30})
+    events: list[Event] = []
+    trainer = trainer_of(create_run(tmp_path, "run", settings), settings, events.append)
+    with pytest.raises(EngineError, match="10 steps in a row"):
+        trainer.train()
+    skipped = of_type(events, Skipped)
+    assert len(skipped) == 10
+    named = {name for event in skipped for name in event.photos}
+    assert named == {"astronaut.png", "cat.png", "coffee.png", "rocket.png"}
+    assert all(torch.isfinite(group.flat).all() for group in trainer.groups)
+
+
+def test_a_run_is_followed_from_its_config_to_verified_files(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    run = create_run(tmp_path, "backpack", config(data={"center_crop": True}))
+    events: list[Event] = []
+    end = follow(run, events.append)
+    assert (end.type, end.step) == ("finished", STEPS)
+    assert [event.phase for event in of_type(events, Phase)] == [
+        "loading",
+        "caching",  # latents, as the crops are fixed
+        "training",
+        "caching",  # captions, at the pivot
+        "training",
+        "exporting",
+        "verifying",
+    ]
+    assert {path.name for path in run.output.glob("*.safetensors")} == {
+        "pytorch_lora_weights.safetensors",
+        "backpack.safetensors",
+        "backpack_emb.safetensors",
+    }
+
+
+@pytest.mark.parametrize(("asked", "ends_as"), [("stop", Stopped), ("pause", Paused)])
+def test_a_stop_exports_what_there_is_and_a_pause_only_keeps_it(
+    config: Callable[..., TrainConfig], tmp_path: Path, asked: Any, ends_as: type[Event]
+) -> None:
+    run = create_run(tmp_path, "run", config())
+
+    def ask(event: Event) -> None:
+        if isinstance(event, Step) and event.step == 2:
+            run.request(asked)
+
+    end = follow(run, ask)
+    assert (type(end), end.step) == (ends_as, 2)
+    assert (run.checkpoints / "000002" / "manifest.json").is_file()
+    assert any(run.output.glob("*.safetensors")) == (asked == "stop")
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    run = create_run(tmp_path, "run", config(run={"checkpointing_steps": 2}))
+    follow(run, nothing)
+    whole = last_files(run)
+    (run.checkpoints / "000006" / "state.json").unlink()
+    events: list[Event] = []
+    follow(run, events.append)
+    assert "000006 is damaged" in of_type(events, Warned)[0].message
+    assert of_type(events, Step)[0].step == 5
+    assert last_files(run) == whole
+
+
+def test_class_images_are_taken_where_there_are_some_and_made_where_not(
+    config: Callable[..., TrainConfig], tmp_path: Path, photos: Path
+) -> None:
+    real = tmp_path / "class"
+    real.mkdir()
+    shutil.copy(photos / "coffee.png", real / "cup.png")
+    prior = {
+        "with_prior_preservation": True,
+        "class_prompt": "a photo of a cup",
+        "class_data_dir": str(real),
+        "num_class_images": 3,
+    }
+    run = create_run(tmp_path, "run", config(prior=prior, run={"train_batch_size": 2}))
+    events: list[Event] = []
+    follow(run, events.append)
+    assert [path.name for path in sorted(run.class_images.iterdir())] == ["0001.png", "0002.png"]
+    assert [path.name for path in real.iterdir()] == ["cup.png"]
+    priors = [step.prior_loss for step in of_type(events, Step)]
+    assert all(prior is not None and prior > 0 for prior in priors)
+
+
+def test_a_stop_is_heard_while_class_images_are_made(config: Callable[..., TrainConfig], tmp_path: Path) -> None:
+    prior = {"with_prior_preservation": True, "class_prompt": "a photo of a cup", "num_class_images": 50}
+    run = create_run(tmp_path, "run", config(prior=prior))
+
+    def stop(event: Event) -> None:
+        if event.type == "progress":
+            run.request("stop")
+
+    end = follow(run, stop)
+    assert (end.type, end.step) == ("stopped", 0)
+    assert len(list(run.class_images.iterdir())) == 1
