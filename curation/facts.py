@@ -9,7 +9,7 @@ from typing import Any
 
 from curation.atomic import write_text
 from curation.faces import Face
-from curation.photo import PhotoFacts
+from curation.photo import Hashes, PhotoFacts
 
 VERSION = 1
 """Raised whenever a measurement changes, which makes the stored ones worthless."""
@@ -17,14 +17,17 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells that a file is unchanged: its size in bytes and its time of change in nanoseconds."""
+    """What tells that a file is unchanged: its size in bytes and its time of change in nanoseconds; -1 when gone."""
 
     size: int
     mtime_ns: int
 
     @classmethod
     def of(cls, path: Path) -> "Stamp":
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError:
+            return cls(-1, -1)
         return cls(status.st_size, status.st_mtime_ns)
 
 
@@ -63,6 +66,8 @@ def _facts(values: dict[str, Any]) -> PhotoFacts:
     return PhotoFacts(
         **values
         | {
+            "hashes": Hashes(**values["hashes"]),
+            "mirrored_hashes": Hashes(**values["mirrored_hashes"]),
             "background": base64.b64decode(values["background"]),
             "faces": None if faces is None else tuple(Face(**face) for face in faces),
         }

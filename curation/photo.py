@@ -20,12 +20,21 @@ ORIENTATION_TAG = 0x0112
 
 
 @dataclass(frozen=True)
+class Hashes:
+    """Perceptual hashes as integers.  dhash, phash: 64 bits.  fine: dHash of 144 bits."""
+
+    dhash: int = 0
+    phash: int = 0
+    fine: int = 0
+
+
+@dataclass(frozen=True)
 class PhotoFacts:
     """What was measured on one photo: facts only, no judgement. Empty but for `sha256` when it is unreadable.
 
     unreadable: why it cannot be decoded, or None.  sha256: of the file's bytes.  pixels: hash of the decoded pixels.
     width, height: in pixels, upright.  format, mode: Pillow's words for the file.  orientation: EXIF, 1 is upright.
-    dhash, phash: 64-bit perceptual hashes; the mirrored ones are of the photo flipped left to right.
+    hashes, mirrored_hashes: of the photo, and of the photo flipped left to right.
     sharpness: see `sharpness`.  background: see `curation.background.describe`.
     faces: frontal faces, largest first; None when nobody looked for them.
     """
@@ -38,10 +47,8 @@ class PhotoFacts:
     format: str = ""
     mode: str = ""
     orientation: int = 1
-    dhash: int = 0
-    phash: int = 0
-    mirrored_dhash: int = 0
-    mirrored_phash: int = 0
+    hashes: Hashes = Hashes()
+    mirrored_hashes: Hashes = Hashes()
     sharpness: float = 0.0
     background: bytes = b""
     faces: tuple[Face, ...] | None = None
@@ -173,7 +180,6 @@ def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _measured(decoded: _Decoded, sha256: str, faces: bool) -> PhotoFacts:
     import cv2
-    import imagehash
     import numpy as np
 
     from curation.background import describe
@@ -186,7 +192,6 @@ def _measured(decoded: _Decoded, sha256: str, faces: bool) -> PhotoFacts:
     scale = 1024 / max(grey.shape)
     at_1024 = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) if scale > 1 else grey
     small = working.resize((256, 256)).convert("L")
-    mirrored = ImageOps.mirror(small)
     return PhotoFacts(
         sha256=sha256,
         pixels=hashlib.blake2b(f"{image.size}".encode() + image.tobytes(), digest_size=16).hexdigest(),
@@ -195,11 +200,16 @@ def _measured(decoded: _Decoded, sha256: str, faces: bool) -> PhotoFacts:
         format=decoded.format,
         mode=decoded.mode,
         orientation=decoded.orientation,
-        dhash=int(str(imagehash.dhash(small)), 16),
-        phash=int(str(imagehash.phash(small)), 16),
-        mirrored_dhash=int(str(imagehash.dhash(mirrored)), 16),
-        mirrored_phash=int(str(imagehash.phash(mirrored)), 16),
+        hashes=_hashes(small),
+        mirrored_hashes=_hashes(ImageOps.mirror(small)),
         sharpness=round(sharpness(at_1024), 1),
         background=describe(pixels),
         faces=find_faces(image) if faces else None,
     )
+
+
+def _hashes(grey: Image.Image) -> Hashes:
+    import imagehash
+
+    found = (imagehash.dhash(grey), imagehash.phash(grey), imagehash.dhash(grey, hash_size=12))
+    return Hashes(*(int(str(value), 16) for value in found))

@@ -1,0 +1,58 @@
+"""The rules, by code: one module for each family, one class for each rule."""
+
+import difflib
+
+from curation.checks.captions import IdenticalCaptions, MissingCaption, TriggerWordAbsent
+from curation.checks.dataset_wide import RepeatedBackground, TooFewPhotos
+from curation.checks.duplicates import ExactDuplicate, MirroredCopy, NearDuplicate
+from curation.checks.faces import DifferentPerson, DistantSubject, NoFace, OtherFaces
+from curation.checks.files import ColourMode, Rotated, Unreadable, WrongExtension
+from curation.checks.image import BelowResolution, Blurred
+from curation.checks.rule import Rule
+from curation.errors import CurationError
+from curation.text import visible
+
+# In the order of a report among equals: what spoils a run first, what is merely better comes last.
+_ORDER: tuple[Rule, ...] = (
+    Unreadable(),
+    ExactDuplicate(),
+    DifferentPerson(),
+    OtherFaces(),
+    NoFace(),
+    DistantSubject(),
+    NearDuplicate(),
+    MirroredCopy(),
+    RepeatedBackground(),
+    BelowResolution(),
+    Blurred(),
+    WrongExtension(),
+    TriggerWordAbsent(),
+    MissingCaption(),
+    Rotated(),
+    ColourMode(),
+    IdenticalCaptions(),
+    TooFewPhotos(),
+)
+
+RULES: dict[str, Rule] = {rule.code: rule for rule in _ORDER}
+
+
+def rule(code: str) -> Rule:
+    """The rule of that code, in any case. Raises CurationError that names the nearest code for an unknown one."""
+    found = RULES.get(code.upper())
+    if found is None:
+        raise CurationError(f'There is no rule "{visible(code)}".', _suggestion(code))
+    return found
+
+
+def rules_matching(prefix: str) -> frozenset[str]:
+    """The codes that start with `prefix`, a code or a family. Raises CurationError when there is none."""
+    codes = frozenset(code for code in RULES if prefix and code.startswith(prefix.upper()))
+    if not codes:
+        raise CurationError(f'No rule starts with "{visible(prefix)}".', _suggestion(prefix))
+    return codes
+
+
+def _suggestion(code: str) -> str:
+    nearest = difflib.get_close_matches(code.upper(), RULES, n=1, cutoff=0.5)
+    return f"Did you mean {nearest[0]}?" if nearest else f"Rules are: {', '.join(sorted(RULES))}."
