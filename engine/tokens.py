@@ -87,8 +87,8 @@ def _insert(
     vocabulary: Any = text_encoder.get_input_embeddings()
     spread = vocabulary.weight.float().std()
     tokenizer.add_tokens(names)
-    # mean_resizing would fit a normal to the whole table and draw from the global random state.
-    table = text_encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    with torch.random.fork_rng():  # the larger table is drawn at random before it is filled
+        table = text_encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     rows = torch.randn(len(names), table.embedding_dim, generator=generator) * spread.cpu()
     embedding = PlaceholderEmbedding(table, rows.to(table.weight.device))
     assert tokenizer.convert_tokens_to_ids(names) == list(range(embedding.first, len(tokenizer)))

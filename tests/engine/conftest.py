@@ -1,8 +1,19 @@
-"""The tiny SDXL, built once for all tests of the engine, and what is made of it."""
+"""The tiny SDXL, built once for all tests of the engine, and runs that look as if they had trained with it."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from engine.models import Models
+    from engine.rundir import RunDir
+    from engine.weights import TrainedWeights
+
+RANK, ALPHA = 4, 8.0  # not equal: tools that lose alpha take the rank for it
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +24,68 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny-sdxl"
     build_tiny_sdxl(folder)
     return folder
+
+
+@pytest.fixture
+def tiny_models(tiny_model: Path) -> Models:
+    """The tiny SDXL's parts in float32 on the CPU, for the test alone."""
+    import torch
+
+    from engine.models import load_models
+    from engine.settings import ModelSection
+
+    source = ModelSection(pretrained_model_name_or_path=str(tiny_model))
+    return load_models(source, torch.float32, torch.device("cpu"))
+
+
+MakeRun = Callable[..., "tuple[RunDir, Models, TrainedWeights]"]
+
+
+@pytest.fixture
+def make_run(tiny_model: Path, tmp_path: Path) -> MakeRun:
+    """Makes a run whose weights are far from their start, with a checkpoint and exported files."""
+
+    def make(name: str = "dog", *, train_text_encoder: bool = False, dtype: str = "float32", tokens: int = 2):
+        import torch
+
+        from engine.checkpoints import Checkpoint, TrainState, save_checkpoint
+        from engine.config import TrainConfig
+        from engine.export import export
+        from engine.generate import run_tokens
+        from engine.lora import add_adapters, lora_parameters
+        from engine.models import load_models
+        from engine.rundir import create_run
+        from engine.tokens import insert_placeholders
+        from engine.weights import trained_weights
+
+        config = TrainConfig.model_validate(
+            {
+                "data": {"resolution": 64},
+                "concept": {"instance_prompt": "a photo of TOK dog"},
+                "model": {"pretrained_model_name_or_path": str(tiny_model)},
+                "lora": {"rank": RANK, "lora_alpha": ALPHA},
+                "text_encoder": {
+                    "train_text_encoder": train_text_encoder,
+                    "train_text_encoder_ti": not train_text_encoder,
+                    "num_new_tokens_per_abstraction": tokens,
+                },
+                "sample": {"num_inference_steps": 2},
+            }
+        )
+        run = create_run(tmp_path / "runs", name, config)
+        models = load_models(config.model, getattr(torch, dtype), torch.device("cpu"))
+        add_adapters(models, config.lora, train_text_encoder, seed=0)
+        names = run_tokens(config)
+        if names:
+            insert_placeholders(models, names, seed=0)
+        generator = torch.Generator().manual_seed(1)
+        for module in (models.unet, models.text_encoder, models.text_encoder_2):
+            for parameter in lora_parameters(module):
+                parameter.data.normal_(0, 0.1, generator=generator)
+        weights = trained_weights(models, names)
+        state = TrainState(step=3, pivoted=False, num_threads=1, scaler={})
+        save_checkpoint(run, Checkpoint(state, weights, ({"exp_avg": torch.zeros(1)}, {})))
+        export(weights, run.output, run.name, config)
+        return run, models, weights
+
+    return make

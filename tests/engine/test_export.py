@@ -1,0 +1,147 @@
+"""What the user takes away: names and numbers that each tool reads, the same bytes each time."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionXLPipeline
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from engine.errors import EngineError
+from engine.export import DIFFUSERS_FILE, checkpoint_weights, export, export_run, file_names
+from engine.generate import pipeline_of, render
+from tests.engine.conftest import ALPHA, RANK, MakeRun
+
+# The layers of SDXL's text encoders and UNet, as ComfyUI, A1111 and sd-scripts spell them.
+KOHYA_LAYER = re.compile(
+    r"lora_unet_(down_blocks_\d|mid_block|up_blocks_\d)_attentions_\d_transformer_blocks_\d_attn[12]_to_(q|k|v|out_0)"
+    r"|lora_te[12]_text_model_encoder_layers_\d_self_attn_(q|k|v|out)_proj"
+)
+
+
+def metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, framework="pt") as file:
+        return file.metadata()
+
+
+def drawn(pipeline: StableDiffusionXLPipeline, prompt: str) -> torch.Tensor:
+    return torch.from_numpy(render(pipeline, [prompt], num_inference_steps=2, guidance_scale=5.0, seed=0, size=64))
+
+
+def test_files_are_named_after_the_run(make_run: MakeRun) -> None:
+    run, _, _ = make_run("dog")
+    files = {path.name for path in run.output.iterdir()}
+    assert files == {DIFFUSERS_FILE, "dog.safetensors", "dog_emb.safetensors", "README.md"}
+
+
+def test_without_new_tokens_there_is_no_embeddings_file(make_run: MakeRun) -> None:
+    run, _, _ = make_run("dog", train_text_encoder=True)
+    assert not (run.output / "dog_emb.safetensors").exists()
+    assert "_emb" not in (run.output / "README.md").read_text()
+
+
+def test_kohya_names_are_those_that_the_other_tools_know(make_run: MakeRun) -> None:
+    """transformers 5 drops `text_model.` from the first encoder's names; a file without it loses 144 keys."""
+    run, _, weights = make_run("dog", train_text_encoder=True)
+    tensors = load_file(run.output / "dog.safetensors")
+    layers = {key.partition(".")[0] for key in tensors}
+    assert all(KOHYA_LAYER.fullmatch(layer) for layer in layers)
+    assert {layer[:9] for layer in layers} == {"lora_unet", "lora_te1_", "lora_te2_"}
+    assert len(layers) == len(weights.lora()) / 2
+    assert len(tensors) == 3 * len(layers)
+
+
+def test_alpha_is_the_trained_one_in_every_file(make_run: MakeRun) -> None:
+    run, _, _ = make_run("dog", train_text_encoder=True)
+    kohya = load_file(run.output / "dog.safetensors")
+    alphas = [tensor for key, tensor in kohya.items() if key.endswith(".alpha")]
+    assert {(alpha.item(), alpha.dtype, alpha.shape) for alpha in alphas} == {(ALPHA, torch.float32, torch.Size([]))}
+    adapter = json.loads(metadata(run.output / DIFFUSERS_FILE)["lora_adapter_metadata"])
+    for module in ("unet", "text_encoder", "text_encoder_2"):
+        assert (adapter[f"{module}.r"], adapter[f"{module}.lora_alpha"]) == (RANK, ALPHA)
+
+
+def test_the_webui_is_told_that_it_is_for_sdxl(make_run: MakeRun) -> None:
+    run, _, _ = make_run("dog")
+    assert metadata(run.output / "dog.safetensors") == {
+        "format": "pt",
+        "ss_base_model_version": "sdxl_base_v1-0",
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": "4",
+        "ss_network_alpha": "8",
+        "ss_output_name": "dog",
+    }
+
+
+def test_embeddings_hold_one_row_a_token_for_each_encoder(make_run: MakeRun) -> None:
+    run, _, weights = make_run("dog", tokens=3)
+    embeddings = load_file(run.output / "dog_emb.safetensors")
+    assert {key: tuple(rows.shape) for key, rows in embeddings.items()} == {"clip_l": (3, 32), "clip_g": (3, 64)}
+    assert all(torch.equal(rows, weights.embeddings()[key]) for key, rows in embeddings.items())
+
+
+def test_the_same_weights_give_the_same_bytes(make_run: MakeRun, tmp_path: Path) -> None:
+    run, _, weights = make_run("dog")
+    for attempt in range(5):
+        for file in export(weights, tmp_path / str(attempt), "dog", run.config()):
+            assert file.read_bytes() == (run.output / file.name).read_bytes()
+
+
+@pytest.mark.parametrize("train_text_encoder", [False, True])
+def test_the_model_cards_recipe_draws_what_was_trained(
+    train_text_encoder: bool, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, models, _ = make_run("dog", train_text_encoder=train_text_encoder)
+    code = re.findall(r"```python\n(.*?)```", (run.output / "README.md").read_text(), re.DOTALL)[0]
+    recipe, _, prompt = code.replace("torch.float16", "torch.float32").replace('"cuda"', '"cpu"').partition("image = ")
+    monkeypatch.chdir(run.output)
+    names: dict[str, StableDiffusionXLPipeline] = {}
+    exec(recipe, names)
+    prompt = json.loads(prompt.removeprefix("pipe(").partition(").images")[0])
+    assert prompt == ("a photo of TOK dog" if train_text_encoder else "a photo of <s0><s1> dog")
+    for module in (models.unet, models.text_encoder, models.text_encoder_2):
+        module.eval()
+    torch.testing.assert_close(drawn(names["pipe"], prompt), drawn(pipeline_of(models), prompt))
+
+
+def test_the_model_card_says_what_to_write_in_each_tool(make_run: MakeRun) -> None:
+    run, _, _ = make_run("dog")
+    card = (run.output / "README.md").read_text()
+    assert "    a photo of embedding:dog_emb dog\n" in card
+    assert "    a photo of dog_emb dog <lora:dog:1>\n" in card
+
+
+def test_no_prompt_breaks_out_of_the_model_card(make_run: MakeRun, tmp_path: Path) -> None:
+    run, _, weights = make_run("dog")
+    config = run.config()
+    prompt = 'TOK "); import os\n---\n```\n$name ${x}'
+    hostile = config.model_copy(update={"concept": config.concept.model_copy(update={"instance_prompt": prompt})})
+    export(weights, tmp_path, "dog", hostile)
+    code = re.findall(r"```python\n(.*?)```\n", (tmp_path / "README.md").read_text(), re.DOTALL)[0]
+    compile(code, "README.md", "exec")
+    assert code.count("\n") == code.rstrip("\n").count("\n") + 1
+    assert "import os" in code.splitlines()[-1]
+
+
+def test_the_one_name_that_collides_is_refused() -> None:
+    with pytest.raises(EngineError, match="cannot be named"):
+        file_names("pytorch_lora_weights", with_tokens=True)
+
+
+def test_a_checkpoint_is_exported_again_to_another_folder(make_run: MakeRun, tmp_path: Path) -> None:
+    run, _, _ = make_run("dog")
+    for file in export_run(run, step=3, output=tmp_path / "elsewhere"):
+        assert file.parent == tmp_path / "elsewhere"
+        assert file.read_bytes() == (run.output / file.name).read_bytes()
+
+
+def test_a_checkpoint_that_is_not_there_or_damaged_is_told(make_run: MakeRun) -> None:
+    run, _, _ = make_run("dog")
+    with pytest.raises(EngineError, match=r"step 9 cannot be used.*checkpoints are at steps: 3"):
+        checkpoint_weights(run, step=9)
+    (run.checkpoints / "000003" / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(EngineError, match="no whole checkpoint"):
+        checkpoint_weights(run)

@@ -1,0 +1,193 @@
+"""The base model: found or refused before it is loaded, frozen, and pooled at the true end of a prompt."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import StableDiffusionXLPipeline
+from transformers import CLIPTextModelWithProjection
+
+from engine.errors import EngineError
+from engine.generate import pipeline_of
+from engine.model_files import model_problem, resolve_model
+from engine.models import Models, encode_prompts, load_models
+from engine.settings import ModelSection
+from engine.tiny import WORDS, build_tiny_sdxl
+from engine.tokens import insert_placeholders
+
+CPU = torch.device("cpu")
+TOKENS = {"TOK": ("<s0>", "<s1>")}
+
+
+def named(name: object) -> ModelSection:
+    return ModelSection(pretrained_model_name_or_path=str(name))
+
+
+def test_the_tiny_model_has_sdxls_architecture_and_its_published_traps(tiny_model: Path) -> None:
+    unet = json.loads((tiny_model / "unet/config.json").read_text())
+    assert unet["down_block_types"] == ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"]
+    assert unet["addition_embed_type"] == "text_time"
+    assert unet["use_linear_projection"] is True
+    for name, architecture in (("text_encoder", "CLIPTextModel"), ("text_encoder_2", "CLIPTextModelWithProjection")):
+        config = json.loads((tiny_model / name / "config.json").read_text())
+        assert (config["architectures"], config["eos_token_id"]) == ([architecture], 2)
+    pipeline = StableDiffusionXLPipeline.from_pretrained(tiny_model)
+    assert pipeline.vae_scale_factor == 8
+    for tokenizer, pad in ((pipeline.tokenizer, "<|endoftext|>"), (pipeline.tokenizer_2, "!")):
+        assert tokenizer.pad_token == pad
+        assert tokenizer.eos_token_id == len(tokenizer) - 1
+
+
+def test_the_tiny_model_is_the_same_each_time_and_leaves_the_random_state_alone(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    before = torch.get_rng_state()
+    build_tiny_sdxl(tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+    for file in (path for path in tiny_model.rglob("*") if path.is_file()):
+        assert (tmp_path / file.relative_to(tiny_model)).read_bytes() == file.read_bytes(), file
+
+
+def test_caption_words_are_one_token_each_and_any_text_can_be_told(tiny_models: Models) -> None:
+    tokenizer = tiny_models.tokenizer
+    assert all(len(tokenizer(word).input_ids) == 3 for word in WORDS.split())
+    assert tokenizer.unk_token_id not in tokenizer("Ünïcode 猫 \x1b").input_ids[1:-1]
+
+
+@pytest.mark.slow
+def test_two_processes_may_build_the_tiny_model_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from engine.tiny import tiny_sdxl; print(tiny_sdxl())"]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    workers = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    folders = {worker.communicate()[0].strip() for worker in workers}
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert folders == {str(path) for path in (tmp_path / "loratui").iterdir()}
+
+
+def test_parts_are_frozen_and_only_the_vae_stays_float32(tiny_model: Path) -> None:
+    models = load_models(named(tiny_model), torch.bfloat16, CPU)
+    modules = (models.unet, models.text_encoder, models.text_encoder_2, models.vae)
+    assert not any(parameter.requires_grad for module in modules for parameter in module.parameters())
+    assert [module.dtype for module in modules] == [torch.bfloat16] * 3 + [torch.float32]
+
+
+def test_a_replacement_vae_is_taken_in_the_models_dtype(tiny_model: Path) -> None:
+    source = ModelSection(
+        pretrained_model_name_or_path=str(tiny_model), pretrained_vae_model_name_or_path=str(tiny_model / "vae")
+    )
+    assert load_models(source, torch.bfloat16, CPU).vae.dtype == torch.bfloat16
+
+
+def test_prompts_are_encoded_as_the_pipeline_encodes_them(tiny_model: Path, tiny_models: Models) -> None:
+    prompts = ["a photo of a dog", "", "a very long view " * 40]
+    pipeline: Any = StableDiffusionXLPipeline.from_pretrained(tiny_model)
+    expected, _, expected_pooled, _ = pipeline.encode_prompt(prompts, do_classifier_free_guidance=False)
+    prompt_embeds, pooled = encode_prompts(tiny_models, prompts)
+    assert prompt_embeds.shape == (3, 77, 32 + 64)
+    torch.testing.assert_close(prompt_embeds, expected)
+    torch.testing.assert_close(pooled, expected_pooled)
+
+
+def test_prompts_with_new_tokens_are_pooled_at_their_end(tiny_model: Path, tiny_models: Models) -> None:
+    insert_placeholders(tiny_models, TOKENS, seed=0)
+    prompt = "a photo of <s0><s1> in the snow"
+    _, pooled = encode_prompts(tiny_models, [prompt])
+
+    ids = tiny_models.tokenizer_2(prompt, padding="max_length", return_tensors="pt").input_ids
+    end = ids[0].tolist().index(tiny_models.tokenizer_2.eos_token_id)
+    assert ids[0].argmax() != end  # the highest id is a new token
+    states = tiny_models.text_encoder_2.text_model(ids).last_hidden_state
+    torch.testing.assert_close(pooled, tiny_models.text_encoder_2.text_projection(states[:, end]))
+
+    as_published = CLIPTextModelWithProjection.from_pretrained(tiny_model, subfolder="text_encoder_2")
+    as_published.set_input_embeddings(tiny_models.text_encoder_2.get_input_embeddings())
+    assert not torch.allclose(pooled, as_published(ids).text_embeds, atol=1e-3)
+
+    expected, _, expected_pooled, _ = pipeline_of(tiny_models).encode_prompt(prompt, do_classifier_free_guidance=False)
+    torch.testing.assert_close(pooled, expected_pooled)
+    torch.testing.assert_close(encode_prompts(tiny_models, [prompt])[0], expected)
+
+
+def test_a_prompt_that_is_cut_still_has_its_end(tiny_models: Models) -> None:
+    insert_placeholders(tiny_models, TOKENS, seed=0)
+    _, pooled = encode_prompts(tiny_models, ["x " * 100 + "<s0>", "x " * 100])
+    torch.testing.assert_close(pooled[0], pooled[1])
+
+
+def test_a_tokenizer_that_adds_no_end_is_caught(tiny_models: Models) -> None:
+    tiny_models.tokenizer_2.eos_token = "dog</w>"
+    with pytest.raises(AssertionError, match="end-of-text"):
+        encode_prompts(tiny_models, ["a photo"])
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("some/model", "The model some/model is not on this disk, and HF_HUB_OFFLINE keeps it from being fetched."),
+        ("/nowhere/at/all", "There is no model folder /nowhere/at/all."),
+        ("{tmp}", "The folder {tmp} is no diffusers model: it has no model_index.json."),
+        ("{tmp}/sdxl.safetensors", "The model {tmp}/sdxl.safetensors is a single file"),
+        ("{tmp}/other", "The model {tmp}/other is a FluxPipeline, not an SDXL."),
+        ("{tmp}/broken", "{tmp}/broken/model_index.json is not valid JSON."),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_is_told_in_two_sentences(name: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "sdxl.safetensors").touch()
+    for folder, index in (("other", '{"_class_name": "FluxPipeline"}'), ("broken", "{")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "model_index.json").write_text(index)
+    script = (
+        "import sys; from engine.model_files import model_problem; from engine.settings import ModelSection;"
+        "problem = model_problem(ModelSection(pretrained_model_name_or_path=sys.argv[1]));"
+        "assert 'torch' not in sys.modules; print(problem)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, name.format(tmp=tmp_path)],
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.startswith(problem.format(tmp=tmp_path))
+    assert result.stdout.count(". ") >= 1
+
+
+def test_loading_raises_the_same_problem(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"has no model_index\.json"):
+        load_models(named(tmp_path), torch.float32, CPU)
+
+
+def test_a_model_with_a_damaged_part_is_told(tiny_model: Path, tmp_path: Path) -> None:
+    for path in tiny_model.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "text_encoder").unlink()
+    with pytest.raises(EngineError, match="cannot be loaded"):
+        load_models(named(tmp_path), torch.float32, CPU)
+
+
+def test_a_hub_model_in_the_cache_is_no_problem_offline(tmp_path: Path) -> None:
+    snapshot = tmp_path / "hub/models--some--model/snapshots/abc"
+    for file in ("model_index.json", "unet/diffusion_pytorch_model.fp16.safetensors"):
+        (snapshot / file).parent.mkdir(parents=True, exist_ok=True)
+        (snapshot / file).touch()
+    (tmp_path / "hub/models--some--model/refs").mkdir()
+    (tmp_path / "hub/models--some--model/refs/main").write_text("abc")
+    script = (
+        "from engine.model_files import model_problem; from engine.settings import ModelSection;"
+        "section = ModelSection(pretrained_model_name_or_path='some/model', variant='fp16');"
+        "print(model_problem(section), model_problem(section.model_copy(update={'variant': None})) is None)"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    result = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["None", "False"]
+
+
+def test_a_local_folder_stays_and_an_unknown_name_is_a_hub_id(tiny_model: Path) -> None:
+    assert resolve_model(str(tiny_model)) == tiny_model
+    assert resolve_model("some/model") == "some/model"
+    assert model_problem(named("tiny")) is None

@@ -1,0 +1,110 @@
+"""Placeholder tokens: written for trigger words, learned as rows of their own, nothing else moved."""
+
+import re
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from engine.errors import EngineError
+from engine.lora import add_adapters
+from engine.models import Models, encode_prompts
+from engine.settings import LoraSection
+from engine.tokens import PlaceholderEmbedding, insert_placeholders, placeholder_tokens, replace_abstractions
+
+TOKENS = {"TOK": ("<s0>", "<s1>")}
+
+
+def test_tokens_are_numbered_through_all_trigger_words() -> None:
+    assert placeholder_tokens(["TOK"], 2) == {"TOK": ("<s0>", "<s1>")}
+    assert placeholder_tokens(["A", "B", "A"], 1) == {"A": ("<s0>",), "B": ("<s1>",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a photo of TOK", "a photo of <s0><s1>"),
+        ("TOK, by the TOK-like sea (TOK)", "<s0><s1>, by the <s0><s1>-like sea (<s0><s1>)"),
+        ("TOKYO, tok, xTOK, TOK_2, TOK2", "TOKYO, tok, xTOK, TOK_2, TOK2"),
+        ("", ""),
+    ],
+)
+def test_only_whole_words_in_their_own_case_are_replaced(text: str, expected: str) -> None:
+    assert replace_abstractions(text, TOKENS) == expected
+
+
+def test_the_longer_of_two_trigger_words_wins() -> None:
+    tokens = placeholder_tokens(["my dog", "dog", "a+b"], 1)
+    assert replace_abstractions("my dog, a dog, a+b", tokens) == "<s0>, a <s1>, <s2>"
+
+
+def test_without_trigger_words_nothing_is_replaced() -> None:
+    assert replace_abstractions("a photo of TOK", {}) == "a photo of TOK"
+
+
+@given(st.lists(st.sampled_from(["TOK", "TOKYO", "tok", "a", "TOK's", "(TOK)", "猫", ",", "\\1", "<s0>"])))
+def test_replacing_leaves_no_whole_trigger_word_and_every_other_word(words: list[str]) -> None:
+    text = " ".join(words)
+    replaced = replace_abstractions(text, TOKENS)
+    assert not re.search(r"\bTOK\b", replaced)
+    assert replaced.replace("<s0><s1>", "TOK") == text
+    assert replace_abstractions(replaced, TOKENS) == replaced
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_give_the_outputs_and_gradients_of_a_whole_table(dtype: torch.dtype) -> None:
+    table = nn.Embedding(10, 4, dtype=dtype)
+    rows = table.weight.detach()[8:].float()
+    embedding = PlaceholderEmbedding(table, rows)
+    ids, direction = torch.tensor([[0, 8, 9, 8]]), torch.randn(1, 4, 4, dtype=dtype)
+
+    (F.embedding(ids, table.weight) * direction).sum().backward()
+    (embedding(ids) * direction).sum().backward()
+    assert torch.equal(embedding(ids), table(ids))
+    assert table.weight.grad is not None
+    assert embedding.rows.grad is not None
+    torch.testing.assert_close(embedding.rows.grad.to(dtype), table.weight.grad[8:])
+    assert embedding.weight.grad is None
+    assert set(embedding.state_dict()) == {"weight", "rows"}
+
+
+def test_only_the_new_rows_train_beside_the_adapters(tiny_models: Models) -> None:
+    add_adapters(tiny_models, LoraSection(rank=2), False, seed=0)
+    insert_placeholders(tiny_models, TOKENS, seed=0)
+    for text_encoder in (tiny_models.text_encoder, tiny_models.text_encoder_2):
+        trainable = [name for name, parameter in text_encoder.named_parameters() if parameter.requires_grad]
+        assert [name.rpartition(".")[2] for name in trainable] == ["rows"]
+    assert all("lora" in name for name, p in tiny_models.unet.named_parameters() if p.requires_grad)
+
+
+def test_new_rows_start_with_the_vocabularys_spread_from_the_seed_alone(tiny_models: Models) -> None:
+    vocabulary: Any = tiny_models.text_encoder_2.get_input_embeddings()
+    table = vocabulary.weight.clone()
+    before = torch.get_rng_state()
+    rows, rows_2 = insert_placeholders(tiny_models, placeholder_tokens(["TOK"], 50), seed=7)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.testing.assert_close(rows_2.std(), table.std(), rtol=0.1, atol=0)
+    generator = torch.Generator().manual_seed(7)
+    assert torch.equal(torch.sign(rows), torch.sign(torch.randn(rows.shape, generator=generator)))
+    enlarged: Any = tiny_models.text_encoder_2.get_input_embeddings()
+    assert torch.equal(enlarged.weight[: len(table)], table)
+
+
+def test_new_tokens_reach_both_encoders_and_gradients_reach_their_rows(tiny_models: Models) -> None:
+    rows, rows_2 = insert_placeholders(tiny_models, {**TOKENS, "DOG": ("<s2>",)}, seed=0)
+    assert tiny_models.tokenizer("<s0><s1>").input_ids[1:-1] == tiny_models.tokenizer("<s0> <s1>").input_ids[1:-1]
+    prompt_embeds, pooled = encode_prompts(tiny_models, ["a photo of <s0><s1>"])
+    (prompt_embeds.square().sum() + pooled.square().sum()).backward()
+    for parameter in (rows, rows_2):
+        assert parameter.grad is not None
+        assert parameter.grad.abs().sum(dim=1).bool().tolist() == [True, True, False]
+
+
+def test_a_base_model_that_has_such_tokens_is_refused(tiny_models: Models) -> None:
+    insert_placeholders(tiny_models, TOKENS, seed=0)
+    with pytest.raises(EngineError, match="already has a token <s0>"):
+        insert_placeholders(tiny_models, TOKENS, seed=0)

@@ -1,0 +1,157 @@
+"""A file that is not what was trained is found, whatever is wrong with it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from engine.errors import EngineError
+from engine.export import DIFFUSERS_FILE, file_names
+from engine.rundir import RunDir
+from engine.verify import verify_export, verify_run
+from engine.weights import read_safetensors, write_safetensors
+from tests.engine.conftest import ALPHA, RANK, MakeRun
+
+
+def edit(path: Path, change: Callable[[dict[str, torch.Tensor], dict[str, str]], None]) -> None:
+    tensors, metadata = read_safetensors(path)
+    change(tensors, metadata)
+    write_safetensors(path, tensors, metadata)
+
+
+def truncate(output: Path) -> None:
+    path = output / DIFFUSERS_FILE
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_bit(output: Path) -> None:
+    path = output / "dog.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 0x40
+    path.write_bytes(content)
+
+
+def remove(output: Path) -> None:
+    (output / "dog_emb.safetensors").unlink()
+
+
+def swap_alpha_for_diffusers(output: Path) -> None:
+    def change(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        metadata["lora_adapter_metadata"] = metadata["lora_adapter_metadata"].replace(str(ALPHA), str(RANK))
+
+    edit(output / DIFFUSERS_FILE, change)
+
+
+def lose_alpha_for_diffusers(output: Path) -> None:
+    edit(output / DIFFUSERS_FILE, lambda tensors, metadata: metadata.clear())
+
+
+def swap_alpha_for_kohya(output: Path) -> None:
+    def change(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        tensors[next(key for key in tensors if key.endswith(".alpha"))].fill_(RANK)
+
+    edit(output / "dog.safetensors", change)
+
+
+def drop_a_layer(output: Path) -> None:
+    def change(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        layer = next(key for key in tensors if key.endswith(".alpha")).removesuffix(".alpha")
+        for key in [key for key in tensors if key.startswith(layer)]:
+            del tensors[key]
+
+    edit(output / "dog.safetensors", change)
+
+
+def swap_encoders(output: Path) -> None:
+    def change(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        tensors["clip_l"], tensors["clip_g"] = tensors["clip_g"], tensors["clip_l"]
+
+    edit(output / "dog_emb.safetensors", change)
+
+
+def swap_tokens(output: Path) -> None:
+    edit(output / "dog_emb.safetensors", lambda tensors, _: tensors.update(clip_l=tensors["clip_l"].flip(0)))
+
+
+FAULTS: dict[Callable[[Path], None], str] = {
+    truncate: "cannot be read",
+    flip_a_bit: "is not what was trained",
+    remove: "There is no file",
+    swap_alpha_for_diffusers: "another alpha or rank",
+    lose_alpha_for_diffusers: "another alpha or rank",
+    swap_alpha_for_kohya: "alpha is not what was trained",
+    drop_a_layer: "lacks 3 tensors",
+    swap_encoders: "is not what was trained",
+    swap_tokens: "clip_l is not what was trained",
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [{}, {"train_text_encoder": True}, {"dtype": "bfloat16"}, {"tokens": 1}], ids=json.dumps
+)
+def test_what_was_exported_verifies(kind: dict, make_run: MakeRun) -> None:
+    run, models, weights = make_run("dog", **kind)
+    files = [run.output / file for file in file_names("dog", bool(weights.tokens))]
+    for verification in (verify_export(weights, files, models), verify_run(run)):
+        assert verification.ok, verification.message
+        assert verification.difference == pytest.approx(0, abs=1e-5)
+        assert verification.tensors == sum(len(load_file(file)) for file in files)
+        assert verification.files == tuple(map(str, files))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_faulty_file_is_found(fault: Callable[[Path], None], make_run: MakeRun) -> None:
+    run, models, weights = make_run("dog")
+    fault(run.output)
+    files = [run.output / file for file in file_names("dog", True)]
+    for verification in (verify_export(weights, files, models), verify_run(run)):
+        assert not verification.ok
+        assert FAULTS[fault] in verification.message
+
+
+def test_files_that_are_whole_but_not_this_runs_are_found(make_run: MakeRun) -> None:
+    run, models, weights = make_run("dog")
+    with torch.no_grad():
+        next(p for name, p in models.unet.named_parameters() if "lora_B" in name).add_(0.5)
+    files = [run.output / file for file in file_names("dog", True)]
+    verification = verify_export(weights, files, models)
+    assert not verification.ok
+    assert "the output differs by" in verification.message
+
+
+def test_verifying_leaves_the_trained_models_as_they_are(make_run: MakeRun) -> None:
+    run, models, weights = make_run("dog", dtype="bfloat16")
+    models.unet.train()
+    before = {name: (p.data_ptr(), p.dtype, p.requires_grad) for name, p in models.unet.named_parameters()}
+    verify_export(weights, [run.output / file for file in file_names("dog", True)], models)
+    assert {name: (p.data_ptr(), p.dtype, p.requires_grad) for name, p in models.unet.named_parameters()} == before
+    assert models.unet.training
+
+
+def test_the_picture_shows_a_pipeline_that_pools_at_the_last_new_token(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """diffusers does so by itself with SDXL's published config; the recipe's line on pooling prevents it."""
+    from engine import verify
+
+    def without_the_line(run: RunDir, dtype: torch.dtype, device: torch.device):
+        pipeline = load_run_pipeline(run, dtype, device)
+        pipeline.text_encoder_2.text_model.eos_token_id = 2
+        return pipeline
+
+    load_run_pipeline = verify.load_run_pipeline
+    run, _, _ = make_run("dog")
+    monkeypatch.setattr(verify, "load_run_pipeline", without_the_line)
+    verification = verify_run(run)
+    assert not verification.ok
+    assert verification.message.startswith("the output differs by")
+
+
+def test_a_run_without_a_checkpoint_cannot_be_verified(make_run: MakeRun) -> None:
+    run, _, _ = make_run("dog")
+    (run.checkpoints / "000003" / "manifest.json").unlink()
+    with pytest.raises(EngineError, match="no whole checkpoint"):
+        verify_run(run)

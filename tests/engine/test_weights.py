@@ -1,0 +1,99 @@
+"""Trained weights as a value: the same after a file, and put back without moving a parameter."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.errors import EngineError
+from engine.lora import add_adapters, lora_parameters
+from engine.models import Models, load_models
+from engine.settings import LoraSection
+from engine.tokens import insert_placeholders
+from engine.weights import apply_weights, load_weights, save_weights, trained_weights
+
+TOKENS = {"TOK": ("<s0>", "<s1>")}
+
+
+def prepared(models: Models, *, rank: int = 4, seed: int = 0, train_text_encoder: bool = False) -> Models:
+    add_adapters(models, LoraSection(rank=rank, lora_alpha=8.0), train_text_encoder, seed)
+    insert_placeholders(models, TOKENS, seed)
+    return models
+
+
+def again(models: Models) -> Models:
+    return load_models(models.source, torch.float32, torch.device("cpu"))
+
+
+def test_adapters_start_from_the_seed_alone_in_float32(tiny_models: Models) -> None:
+    half = load_models(tiny_models.source, torch.bfloat16, torch.device("cpu"))
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first, second = prepared(tiny_models, train_text_encoder=True), prepared(half, train_text_encoder=True)
+    assert torch.equal(torch.get_rng_state(), before)
+    for part in ("unet", "text_encoder", "text_encoder_2"):
+        one, other = lora_parameters(getattr(first, part)), lora_parameters(getattr(second, part))
+        assert one
+        assert {parameter.dtype for parameter in other} == {torch.float32}
+        torch.testing.assert_close(one, other, rtol=0.01, atol=0.001)  # drawn in the base's dtype
+
+
+def test_weights_come_back_from_a_file_and_its_bytes_repeat(tiny_models: Models, tmp_path: Path) -> None:
+    weights = trained_weights(prepared(tiny_models, train_text_encoder=True), TOKENS)
+    contents = set()
+    for index in range(8):  # the library's own order of the metadata changes from call to call
+        save_weights(weights, tmp_path / f"{index}.safetensors")
+        contents.add((tmp_path / f"{index}.safetensors").read_bytes())
+    assert len(contents) == 1
+
+    loaded = load_weights(tmp_path / "0.safetensors")
+    assert loaded.tokens == TOKENS
+    assert loaded.adapter_metadata == weights.adapter_metadata
+    assert loaded.adapter_metadata["unet"]["lora_alpha"] == 8.0
+    for tensors, expected in ((loaded.lora(), weights.lora()), (loaded.embeddings(), weights.embeddings())):
+        assert tensors.keys() == expected.keys()
+        assert all(torch.equal(tensors[key], expected[key]) for key in expected)
+
+
+def test_a_copy_does_not_follow_the_models(tiny_models: Models) -> None:
+    weights = trained_weights(prepared(tiny_models), TOKENS)
+    before = {key: tensor.clone() for key, tensor in weights.lora().items()}
+    for parameter in lora_parameters(tiny_models.unet):
+        parameter.data.add_(1)
+    assert all(torch.equal(tensor, before[key]) for key, tensor in weights.lora().items())
+
+
+def test_weights_are_put_back_in_place(tiny_models: Models) -> None:
+    """An optimizer may hold the parameters as views of one flat tensor."""
+    weights = trained_weights(prepared(again(tiny_models), seed=1), TOKENS)
+    parameters = lora_parameters(prepared(tiny_models, seed=2).unet)
+    flat = torch.cat([parameter.detach().flatten() for parameter in parameters])
+    offset = 0
+    for parameter in parameters:
+        parameter.data = flat[offset : offset + parameter.numel()].view_as(parameter)
+        offset += parameter.numel()
+
+    apply_weights(tiny_models, weights)
+    expected = torch.cat([tensor.flatten() for tensor in weights.unet.values()])
+    assert torch.equal(flat, expected)
+    assert torch.equal(torch.cat([parameter.flatten() for parameter in parameters]), expected)
+    restored = trained_weights(tiny_models, TOKENS).embeddings()
+    assert all(torch.equal(restored[key], rows) for key, rows in weights.embeddings().items())
+
+
+def test_weights_of_another_rank_are_refused(tiny_models: Models) -> None:
+    weights = trained_weights(prepared(again(tiny_models), rank=2), TOKENS)
+    with pytest.raises(EngineError, match="do not fit the model's unet"):
+        apply_weights(prepared(tiny_models, rank=4), weights)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(None, "There is no file"), (b"", "cannot be read"), (b"\xff" * 100, "cannot be read")],
+)
+def test_a_missing_or_damaged_file_is_told(content: bytes | None, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(EngineError, match=problem):
+        load_weights(path)
