@@ -13,6 +13,8 @@ LAUNCH = "rocket.jpg"  # public domain, SpaceX
 
 FACE_BOX = (118, 0, 374, 256)  # left, top, right, bottom in the portrait's 512 x 512 pixels
 BUST_BOX = (40, 0, 440, 400)
+SHOULDER_BOX = (140, 30, 440, 330)
+TORSO_BOX = (20, 120, 400, 500)
 OVAL_BOX = (110, 4, 340, 300)
 
 EXIF_ORIENTATION = 0x0112
@@ -31,26 +33,26 @@ def write_demo_photos(folder: Path) -> None:
 def _write_good(folder: Path, portrait: Image.Image) -> None:
     """Photos to keep; the turned one and the transparent one need a safe fix first."""
     _save(portrait, folder / "portrait.jpg")
-    _save(portrait.crop(FACE_BOX).resize((512, 512), Image.Resampling.LANCZOS), folder / "face.jpg")
+    _save(_enlarged(portrait.crop(FACE_BOX)), folder / "face.jpg")
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = TURN_LEFT_TO_SHOW
-    warm = _tinted(portrait.crop(BUST_BOX), (255, 214, 170))
+    warm = _tinted(_enlarged(portrait.crop(BUST_BOX)), (255, 214, 170))
     _save(warm.transpose(Image.Transpose.ROTATE_270), folder / "turned-by-exif.jpg", exif)
-    _oval(portrait).resize((460, 592), Image.Resampling.LANCZOS).save(folder / "transparent.png")
+    _enlarged(_oval(portrait)).save(folder / "transparent.png")
 
 
 def _write_faulty(folder: Path, portrait: Image.Image) -> None:
     """One photo for each fault that a linter must find."""
     whole = (folder / "portrait.jpg").read_bytes()
-    (folder / "portrait-copy.jpg").write_bytes(whole)
+    (folder / "portrait_copy.jpg").write_bytes(whole)
     (folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
-    _save(ImageOps.mirror(portrait), folder / "mirrored.jpg")
-    _save(portrait.crop(BUST_BOX).filter(ImageFilter.GaussianBlur(6)), folder / "blurred.jpg")
-    _save(portrait.crop(FACE_BOX).resize((48, 48), Image.Resampling.LANCZOS), folder / "too-small.jpg")
-    _save(_sample(CAT), folder / "somebody-else.jpg")
+    _save(ImageOps.mirror(portrait), folder / "portrait_mirrored.jpg")
+    _save(portrait.crop(SHOULDER_BOX).filter(ImageFilter.GaussianBlur(6)), folder / "blurred.jpg")
+    _save(portrait.crop(TORSO_BOX).resize((40, 40), Image.Resampling.LANCZOS), folder / "too-small.jpg")
+    _save(_sample(CAT), folder / "cat.jpg")
     far_away = _sample(LAUNCH)
-    tiny = _oval(portrait).resize((28, 36), Image.Resampling.LANCZOS)
-    far_away.paste(tiny, (150, 330), tiny)
+    distant = _oval(portrait).resize((44, 57), Image.Resampling.LANCZOS)
+    far_away.paste(distant, (150, 330), distant)
     _save(far_away, folder / "far-away.jpg")
 
 
@@ -78,6 +80,12 @@ def _oval(portrait: Image.Image) -> Image.Image:
     ImageDraw.Draw(mask).ellipse((10, 10, bust.width - 10, bust.height - 10), fill=255)
     bust.putalpha(mask.filter(ImageFilter.GaussianBlur(4)))
     return bust
+
+
+def _enlarged(image: Image.Image) -> Image.Image:
+    """Twice as large, and as crisp as a camera would have made it."""
+    larger = image.resize((2 * image.width, 2 * image.height), Image.Resampling.LANCZOS)
+    return larger.filter(ImageFilter.UnsharpMask(radius=2, percent=250, threshold=0))
 
 
 def _tinted(image: Image.Image, light: tuple[int, int, int]) -> Image.Image:
