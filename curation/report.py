@@ -90,7 +90,7 @@ def to_text(report: Report) -> str:
     ):
         lines += [f"{severity} {code} {rule}", *(line for finding in group for line in _finding_lines(finding)), ""]
     if report.skipped:
-        lines += ["not checked", *(f"  {skipped.code}: {skipped.reason}" for skipped in report.skipped), ""]
+        lines += ["not checked", *_skipped_lines(report.skipped), ""]
     return "\n".join([*lines, verdict_line(report)])
 
 
@@ -104,6 +104,13 @@ def _finding_lines(finding: Finding) -> Sequence[str]:
     photos = ", ".join(visible(name) for name in finding.photos) or "the whole set"
     fix = [f"    fix: {visible(finding.fix)}"] if finding.fix else []
     return [f"  {photos}", f"    {visible(finding.message)}", *fix]
+
+
+def _skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
+    codes: dict[str, list[str]] = {}
+    for one in skipped:
+        codes.setdefault(one.reason, []).append(one.code)
+    return [f"  {', '.join(of_reason)}: {reason}" for reason, of_reason in codes.items()]
 
 
 def _count(number: int, word: str) -> str:

@@ -63,8 +63,8 @@ class NearDuplicate(Rule):
     keeps = 1
     explanation = (
         "These photos are one photo in several versions (resized, compressed again, slightly cropped), or moments "
-        "apart: their dHash differs in at most `dhash` bits of 64 or their pHash in `phash`, and of their 144-bit dHash "
-        "at most the share `fine` differs. The guide asks for the subject in as many distinct ways as possible; copies "
+        "apart: their dHash differs in at most `dhash` bits of 64 or their pHash in `phash`, and of the 144-bit dHash "
+        "at most the share `fine`. The guide asks for the subject in as many distinct ways as possible; copies "
         "add weight without adding anything to learn."
     )
     dhash: int = Reach.dhash

@@ -1,0 +1,201 @@
+"""Mend a dataset: safe fixes go to new files in a copy, unsafe ones leave photos out. No original is ever changed."""
+
+import io
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from PIL import Image
+
+from curation.atomic import write_bytes, write_text
+from curation.checks import RULES
+from curation.checks.files import SUFFIXES_OF_FORMAT, ColourMode, Unreadable
+from curation.dataset import Dataset, Photo, exclude, open_dataset
+from curation.errors import CurationError
+from curation.jpeg import without_metadata
+from curation.metadata import dump_row
+from curation.photo import ORIENTATION_TAG, load_rgb
+from curation.report import Report
+from curation.text import visible
+
+Action = Literal["rewrite", "exclude", "omit"]
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One thing to do about one photo.
+
+    action: "rewrite" it in the copy; "exclude" it from training, also in the original folder; "omit" it from the copy.
+    safe: whether the training set keeps every photo that it could have used.
+    """
+
+    code: str
+    photo: str
+    action: Action
+    safe: bool
+    description: str
+
+
+def plan_fixes(dataset: Dataset, report: Report, unsafe: bool = False) -> tuple[Fix, ...]:
+    """What can be done about the findings, sorted by photo; with `unsafe`, photos are left out too.
+
+    Notes (`info`) never exclude a photo. Of copies and of photos at one place the first ones stay.
+    """
+    leaving = _exclusions(report) if unsafe else _omissions(report)
+    known = {photo.name for photo in dataset.trainable}
+    rewrites = [
+        Fix(finding.code, name, "rewrite", True, finding.message)
+        for finding in report.findings
+        if RULES[finding.code].mend == "rewrite"
+        for name in finding.photos
+        if name not in leaving
+    ]
+    fixes = [*leaving.values(), *rewrites]
+    return tuple(sorted((fix for fix in fixes if fix.photo in known), key=lambda fix: (fix.photo, fix.code)))
+
+
+def apply_fixes(dataset: Dataset, fixes: Sequence[Fix], output: Path | None = None) -> Dataset:
+    """Write the mended copy with its captions, record exclusions in the original folder, and return the copy.
+
+    output: the new folder, `PHOTOS-fixed` beside PHOTOS when None. Without fixes and without output nothing is
+    written, and the dataset itself is returned. No copy carries EXIF, XMP or comments on.
+    Raises CurationError when the folder exists and holds something, lies inside PHOTOS, or no photo would be left.
+    """
+    if not fixes and output is None:
+        return dataset
+    root = dataset.root.resolve()
+    target = root.parent / f"{root.name}-fixed" if output is None else output.resolve()
+    leaving = {fix.photo for fix in fixes if fix.action != "rewrite"}
+    staying = [photo for photo in dataset.trainable if photo.name not in leaving]
+    _must_be_possible(root, target, staying)
+    reasons = {fix.photo: f"{fix.code}: {fix.description}" for fix in fixes if fix.action == "exclude"}
+    if reasons:
+        exclude(dataset, reasons)
+    _write_whole_folder(dataset, staying, fixes, target)
+    return open_dataset(target, dataset.caption_column)
+
+
+def _exclusions(report: Report) -> dict[str, Fix]:
+    excluded: dict[str, Fix] = {}
+    # Photos that are bad in themselves go first, so that of their copies a good one stays.
+    for finding in sorted(report.findings, key=lambda finding: RULES[finding.code].keeps):
+        rule = RULES[finding.code]
+        if rule.mend == "exclude" and finding.severity != "info":
+            staying = [name for name in finding.photos if name not in excluded]
+            for name in staying[rule.keeps :]:
+                excluded[name] = Fix(rule.code, name, "exclude", False, finding.message)
+    return excluded
+
+
+def _omissions(report: Report) -> dict[str, Fix]:
+    """A file that cannot be decoded cannot be copied without what it may hide."""
+    return {
+        name: Fix(finding.code, name, "omit", True, finding.message)
+        for finding in report.findings
+        if finding.code == Unreadable.code
+        for name in finding.photos
+    }
+
+
+def _must_be_possible(root: Path, target: Path, staying: Sequence[Photo]) -> None:
+    if not staying:
+        raise CurationError("The fixes would leave no photo.", "Keep some with --ignore CODE, or add better photos.")
+    if target.is_relative_to(root):
+        raise CurationError(
+            f"{visible(str(target))} lies inside the photo folder.", "Choose an --output outside of it."
+        )
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise CurationError(
+            f"{visible(str(target))} exists already, and may hold captions that you wrote.",
+            "Remove it, or choose another folder with --output.",
+        )
+
+
+def _write_whole_folder(dataset: Dataset, staying: Sequence[Photo], fixes: Sequence[Fix], target: Path) -> None:
+    """Fill a temporary folder beside `target`, then rename it, so that a half-written copy is never taken for one."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
+        try:
+            folder = temporary / "photos"  # with the usual permissions: mkdtemp's are for its owner alone
+            folder.mkdir()
+            names = _write_photos(staying, fixes, folder)
+            _write_captions(dataset, names, folder)
+            folder.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise CurationError(
+            f"The mended copy {visible(str(target))} cannot be written: {error.strerror}.",
+            "Free some space, or choose another folder with --output.",
+        ) from error
+
+
+def _write_photos(staying: Sequence[Photo], fixes: Sequence[Fix], folder: Path) -> dict[str, str]:
+    """Write each photo and return its new name by its old one."""
+    recolour = {fix.photo for fix in fixes if fix.code == ColourMode.code}
+    taken = {photo.name for photo in staying}
+    names: dict[str, str] = {}
+    for photo in staying:
+        content, format = _clean(photo, recolour=photo.name in recolour)
+        names[photo.name] = _name(photo.name, format, taken)
+        taken.add(names[photo.name])
+        write_bytes(folder / names[photo.name], content)
+    return names
+
+
+def _clean(photo: Photo, recolour: bool) -> tuple[bytes, str]:
+    """The photo's file without metadata, upright, and its format. Its pixels are encoded anew only if they must be."""
+    rgb = load_rgb(photo.path)  # first, as it tells a damaged file in two sentences
+    content = photo.path.read_bytes()
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        format = "JPEG" if image.format == "MPO" else image.format or ""
+        upright = image.getexif().get(ORIENTATION_TAG, 1) == 1
+        bare = not _carries_metadata(image)
+    if upright and not recolour and (format == "JPEG" or bare):
+        return (without_metadata(content) if format == "JPEG" else content), format
+    return _encoded(rgb, "JPEG" if format == "JPEG" else "PNG")
+
+
+def _carries_metadata(image: Image.Image) -> bool:
+    texts = any(isinstance(value, str) for value in image.info.values())  # PNG's text chunks
+    return texts or bool(image.getexif()) or any(image.info.get(key) for key in ("exif", "xmp", "comment", "metadata"))
+
+
+def _encoded(rgb: Image.Image, format: str) -> tuple[bytes, str]:
+    buffer = io.BytesIO()
+    rgb.save(buffer, format, **({"quality": 95, "subsampling": 0} if format == "JPEG" else {}))
+    return buffer.getvalue(), format
+
+
+def _name(name: str, format: str, taken: set[str]) -> str:
+    """The photo's name, with another extension if the format asks for it, and a number if that name is taken."""
+    path = PurePosixPath(name)
+    suffixes = SUFFIXES_OF_FORMAT.get(format, frozenset({path.suffix.lower()}))
+    if path.suffix.lower() in suffixes:
+        return name
+    suffix = ".jpg" if format == "JPEG" else min(suffixes, key=len)
+    free = path.with_suffix(suffix)
+    number = 2
+    while free.as_posix() in taken:
+        free = path.with_name(f"{path.stem}-{number}{suffix}")
+        number += 1
+    return free.as_posix()
+
+
+def _write_captions(dataset: Dataset, names: dict[str, str], folder: Path) -> None:
+    """metadata.jsonl for the copy: every caption, wherever it came from, and the other columns of its row."""
+    lines = []
+    for photo in dataset.photos:
+        row = dict(dataset.metadata.row(photo.name))
+        if photo.name in names and (row or photo.caption is not None):
+            row["file_name"] = names[photo.name]
+            if photo.caption is not None:
+                row[dataset.caption_column] = photo.caption
+            lines.append(dump_row(row) + "\n")
+    if lines:
+        write_text(folder / "metadata.jsonl", "".join(lines))
