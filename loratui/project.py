@@ -1,0 +1,164 @@
+"""What the screens share: a folder of photos, what its checks said, unsaved captions, the recipe, the run on view."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curation.atomic import write_text
+from curation.dataset import Dataset, open_dataset, save_captions
+from curation.errors import StatedError
+from engine.rundir import RunDir, State
+from loratui.monitor import Monitor
+from loratui.recipe import Recipe
+
+if TYPE_CHECKING:
+    from curation.report import Report
+
+CONFIG_FILE = Path("lora.toml")
+
+DONE, ATTENTION, BLOCKED, OPEN, GOING = "✓", "!", "✗", "·", "▶"
+RUN_SIGNS: dict[State, str] = {
+    "queued": OPEN,
+    "starting": GOING,
+    "running": GOING,
+    "paused": ATTENTION,
+    "stopped": ATTENTION,
+    "finished": DONE,
+    "failed": BLOCKED,
+    "died": BLOCKED,
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a step is: a sign, and the same in a word."""
+
+    sign: str
+    word: str
+
+
+class Project:
+    """One folder's way to a LoRA. Holds what is not on disk yet, above all captions that were typed."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+        self.dataset: Dataset | None = None
+        self.report: Report | None = None
+        self.unsaved: dict[str, str] = {}
+        self.recipe = Recipe({})
+        self.monitor: Monitor | None = None
+
+    def open(self, folder: Path) -> None:
+        """Turn to a folder of photos, with the lora.toml here if it is about it.
+
+        Captions that could not be saved the last time are unsaved edits again.  Raises CurationError when the folder
+        cannot be used or the captions of the folder before cannot be saved, ConfigError for a broken lora.toml: the
+        folder is open all the same then.
+        """
+        self.save_captions()
+        self.dataset = open_dataset(folder)
+        self.report = None
+        self.recipe = Recipe.for_photos(folder)
+        self.unsaved = self._take_kept_captions(self.dataset)
+        if CONFIG_FILE.exists():
+            recipe = Recipe.from_file(CONFIG_FILE)
+            data = recipe.compose().config.data
+            named = data.instance_data_dir or data.dataset_name
+            if named and Path(named).expanduser().resolve() == folder.resolve():
+                self.recipe = recipe
+                self.dataset = open_dataset(folder, data.caption_column)
+
+    def save_captions(self) -> int:
+        """Write the unsaved captions; returns how many. Raises CurationError, and keeps them, when it is refused."""
+        count = len(self.unsaved)
+        if self.dataset and count:
+            self.dataset = save_captions(self.dataset, self.unsaved)
+            self.unsaved.clear()
+            _kept_file(self.dataset).unlink(missing_ok=True)
+        return count
+
+    def read_again(self) -> None:
+        """Read the folder anew; unsaved captions stay. Raises CurationError."""
+        if self.dataset:
+            self.dataset = open_dataset(self.dataset.root, self.dataset.caption_column)
+            known = {photo.name for photo in self.dataset.photos}
+            self.unsaved = {name: caption for name, caption in self.unsaved.items() if name in known}
+
+    def keep_captions(self) -> Path | None:
+        """Save the captions at the end, wherever that is possible.
+
+        Where the metadata file cannot take them they go to a file of their own, which is returned: beside the photos,
+        where `open` finds it the next time, or else in the current folder.  Raises OSError when no place takes them.
+        """
+        if not self.dataset or not self.unsaved:
+            return None
+        try:
+            self.save_captions()
+        except (StatedError, OSError):
+            content = json.dumps({"version": 1, "captions": self.unsaved}, indent=1) + "\n"
+            try:
+                write_text(kept := _kept_file(self.dataset), content)
+            except OSError:
+                write_text(kept := Path(_kept_file(self.dataset).name), content)
+            return kept
+        return None
+
+    def watch(self, run: RunDir) -> Monitor:
+        """Turn to a run."""
+        self.monitor = Monitor(run)
+        self.monitor.refresh()
+        return self.monitor
+
+    def standings(self) -> dict[str, Standing]:
+        """How far each step is, by mode."""
+        return {
+            "photos": self._photos_standing(),
+            "checks": self._checks_standing(),
+            "captions": self._captions_standing(),
+            "recipe": self._recipe_standing(),
+            "train": self._train_standing(),
+        }
+
+    def _photos_standing(self) -> Standing:
+        if not self.dataset:
+            return Standing(OPEN, "no folder")
+        return Standing(DONE, str(len(self.dataset.trainable)))
+
+    def _checks_standing(self) -> Standing:
+        if not self.report:
+            return Standing(OPEN, "not run")
+        sign = {"ready": DONE, "attention": ATTENTION, "blocked": BLOCKED}[self.report.verdict]
+        return Standing(sign, self.report.verdict)
+
+    def _captions_standing(self) -> Standing:
+        if not self.dataset:
+            return Standing(OPEN, "")
+        photos = self.dataset.trainable
+        written = sum(bool(self.unsaved.get(photo.name, photo.caption)) for photo in photos)
+        if self.unsaved:
+            return Standing(ATTENTION, f"{len(self.unsaved)} unsaved")
+        covered = written == len(photos) or self.recipe.compose().config.concept.instance_prompt
+        return Standing(DONE if covered else ATTENTION, f"{written}/{len(photos)}")
+
+    def _recipe_standing(self) -> Standing:
+        if not self.dataset:
+            return Standing(OPEN, "")
+        return Standing(BLOCKED, "mend") if self.recipe.problem() else Standing(DONE, "ready")
+
+    def _train_standing(self) -> Standing:
+        if not self.monitor:
+            return Standing(OPEN, "no run")
+        return Standing(RUN_SIGNS[self.monitor.state], self.monitor.state)
+
+    def _take_kept_captions(self, dataset: Dataset) -> dict[str, str]:
+        try:
+            captions = json.loads(_kept_file(dataset).read_text("utf-8"))["captions"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+        known = {photo.name for photo in dataset.photos}
+        return {name: caption for name, caption in captions.items() if name in known and isinstance(caption, str)}
+
+
+def _kept_file(dataset: Dataset) -> Path:
+    return dataset.root / ".loratui" / "unsaved-captions.json"

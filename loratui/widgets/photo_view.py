@@ -1,0 +1,93 @@
+"""A photo in half blocks, two pixels to a cell; decoded and scaled away from the UI's thread."""
+
+from pathlib import Path
+
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual import work
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.worker import get_current_worker
+
+from curation.errors import CurationError
+
+
+class PhotoView(Widget):
+    """Shows one photo as large as fits, centred, or the sentence that says why it cannot be shown."""
+
+    class Scaled(Message, bubble=False):
+        """A photo is ready to be drawn. lines: its half blocks, or one line of text."""
+
+        def __init__(self, path: Path, lines: list[Strip]) -> None:
+            super().__init__()
+            self.path = path
+            self.lines = lines
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._path: Path | None = None
+        self._lines: list[Strip] = []
+
+    def show(self, path: Path | None) -> None:
+        """Show the photo at `path`, or nothing."""
+        if path != self._path:
+            self._path = path
+            self._begin()
+
+    def on_resize(self) -> None:
+        self._begin()
+
+    def on_photo_view_scaled(self, message: Scaled) -> None:
+        if message.path == self._path:
+            self._lines = message.lines
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        top = max((self.size.height - len(self._lines)) // 2, 0)
+        if not top <= y < top + len(self._lines):
+            return Strip.blank(self.size.width, self.rich_style)
+        line = self._lines[y - top]
+        margin = max((self.size.width - line.cell_length) // 2, 0)
+        return Strip([Segment(" " * margin, self.rich_style), *line]).adjust_cell_length(
+            self.size.width, self.rich_style
+        )
+
+    def _begin(self) -> None:
+        if self._path is None:
+            self._lines = []
+            self.refresh()
+        elif self.size.area:
+            self._scale(self._path, self.size.width, self.size.height)
+
+    @work(thread=True, exclusive=True, group="photo", exit_on_error=False)
+    def _scale(self, path: Path, width: int, height: int) -> None:
+        try:
+            lines = half_blocks(path, width, height)
+        except CurationError as error:
+            lines = [Strip([Segment(error.problem)])]
+        if not get_current_worker().is_cancelled:
+            self.post_message(self.Scaled(path, lines))
+
+
+def half_blocks(path: Path, width: int, height: int) -> list[Strip]:
+    """The photo within `width` by `height` cells, each an upper half block over a coloured ground.
+
+    Raises CurationError for a photo that cannot be decoded.
+    """
+    import numpy as np  # 80 ms, with the next
+
+    from curation.photo import load_rgb
+
+    image = load_rgb(path)
+    image.thumbnail((width, 2 * height), reducing_gap=2.0)
+    pixels = np.asarray(image)
+    return [
+        Strip([Segment("▀", _style(up, down)) for up, down in zip(top, bottom, strict=True)])
+        for top, bottom in zip(pixels[::2].tolist(), pixels[1::2].tolist(), strict=False)
+    ]
+
+
+def _style(up: list[int], down: list[int]) -> Style:
+    return Style(color=Color.from_rgb(*up), bgcolor=Color.from_rgb(*down))
