@@ -84,11 +84,9 @@ def to_json(report: Report) -> str:
 
 def to_text(report: Report) -> str:
     """The report for a reader: findings grouped by rule, worst first, then what was not checked, then the verdict."""
-    lines = []
-    for (severity, code, rule), group in groupby(
-        report.findings, lambda finding: (finding.severity, finding.code, finding.rule)
-    ):
-        lines += [f"{severity} {code} {rule}", *(line for finding in group for line in _finding_lines(finding)), ""]
+    lines: list[str] = []
+    for (severity, code, rule), group in groupby(report.findings, lambda f: (f.severity, f.code, f.rule)):
+        lines += [f"{severity} {code} {rule}", *_group_lines(list(group)), ""]
     if report.skipped:
         lines += ["not checked", *_skipped_lines(report.skipped), ""]
     return "\n".join([*lines, verdict_line(report)])
@@ -100,17 +98,22 @@ def verdict_line(report: Report) -> str:
     return f"{VERDICT_WORDS[report.verdict]}: {_count(report.photos, 'photo')}, {', '.join(counts)}."
 
 
-def _finding_lines(finding: Finding) -> Sequence[str]:
-    photos = ", ".join(visible(name) for name in finding.photos) or "the whole set"
-    fix = [f"    fix: {visible(finding.fix)}"] if finding.fix else []
-    return [f"  {photos}", f"    {visible(finding.message)}", *fix]
+def _group_lines(findings: Sequence[Finding]) -> list[str]:
+    """The findings of one rule; each fix stands once, after the findings that share it."""
+    lines = []
+    for fix, sharing in groupby(findings, lambda finding: finding.fix):
+        for finding in sharing:
+            photos = ", ".join(visible(name) for name in finding.photos) or "the whole set"
+            lines.append(f"  {photos}: {visible(finding.message)}")
+        lines += [f"    fix: {visible(fix)}"] if fix else []
+    return lines
 
 
 def _skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
     codes: dict[str, list[str]] = {}
-    for one in skipped:
+    for one in sorted(skipped, key=lambda one: one.code):
         codes.setdefault(one.reason, []).append(one.code)
-    return [f"  {', '.join(of_reason)}: {reason}" for reason, of_reason in codes.items()]
+    return [f"  {', '.join(of_reason)}: {visible(reason)}" for reason, of_reason in codes.items()]
 
 
 def _count(number: int, word: str) -> str:

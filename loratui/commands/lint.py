@@ -1,0 +1,145 @@
+"""`lint` judges a folder of photos and mends it in a copy; `explain` tells what a rule means."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from curation.report import verdict_line
+from curation.text import visible
+
+if TYPE_CHECKING:
+    from curation import Dataset, Kind, Report
+    from curation.lint import TrainingNeeds
+
+
+def lint(
+    photos: Annotated[Path, typer.Argument(help="The folder of photos.")],
+    kind: Annotated[
+        Literal["person", "object", "style", "character"] | None,
+        typer.Option(
+            help="What is learned; chooses the rules. [default: the config's, else object]", show_default=False
+        ),
+    ] = None,
+    format: Annotated[Literal["text", "json"], typer.Option(help="How the report is written to stdout.")] = "text",
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Write a mended copy to PHOTOS-fixed: upright, 8-bit sRGB, no EXIF.")
+    ] = False,
+    unsafe_fixes: Annotated[
+        bool, typer.Option("--unsafe-fixes", help="With --fix, also leave out broken, repeated and poor photos.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="With --fix, the folder for the mended copy.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A lora.toml: its kind, resolution, trigger word, caption column and [lint].")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="A rule or a family to leave out; may be repeated.")
+    ] = None,
+    fail_on: Annotated[
+        Literal["error", "warning", "info"], typer.Option(help="Exit with 1 at findings of this severity or worse.")
+    ] = "error",
+) -> None:
+    """Check a folder of photos before a GPU is paid for: broken files, copies, blur, faces, backgrounds, captions.
+
+    The report is of the folder as it is. With --fix the exit code is that of the mended copy, and no original changes.
+
+    Examples: loratui lint photos --kind person; loratui lint photos --fix --unsafe-fixes
+    """
+    from curation import open_dataset, to_json
+
+    settings = _settings(config)
+    chosen, ignored = kind or settings.kind, [*settings.ignore, *(ignore or [])]
+    dataset = open_dataset(photos, settings.caption_column)
+    report = _lint(dataset, chosen, settings.needs, ignored)
+    if format == "json":
+        typer.echo(to_json(report))
+    else:
+        _print_text(report)
+    if fix:
+        mended = _fix(dataset, report, unsafe_fixes, output)
+        if mended is not dataset:
+            report = _lint(mended, chosen, settings.needs, ignored)
+            _say(f"{mended.root}: {verdict_line(report)}")
+    if report.reaches(fail_on):
+        raise typer.Exit(1)
+
+
+def explain(code: Annotated[str, typer.Argument(help="A rule's code, as in the report: DUP001.")]) -> None:
+    """Tell what a rule finds, why it matters, and its thresholds."""
+    from curation.checks import rule
+
+    found = rule(code)
+    mends = {"rewrite": "lint --fix", "exclude": "lint --fix --unsafe-fixes", None: "not automatically"}
+    typer.echo(f"{found.code} {found.name} ({found.severity}; kinds: {', '.join(sorted(found.kinds))})")
+    typer.echo(f"\n{found.explanation}\n")
+    for name, value in found.params.items():
+        typer.echo(f"{name} = {value}")
+    typer.echo(f"mended by: {mends[found.mend]}")
+
+
+@dataclass(frozen=True)
+class _Settings:
+    kind: "Kind"
+    needs: "TrainingNeeds"
+    caption_column: str
+    ignore: list[str]
+
+
+def _settings(path: Path | None) -> _Settings:
+    """What lint needs of a lora.toml; the defaults without one, and then no trigger word."""
+    from curation.lint import TrainingNeeds
+
+    if path is None:
+        return _Settings("object", TrainingNeeds(), "prompt", [])
+    from engine.config import load_config
+
+    config = load_config(path)
+    triggers = tuple(config.concept.token_abstraction) if config.text_encoder.train_text_encoder_ti else ()
+    needs = TrainingNeeds(config.data.resolution, triggers)
+    return _Settings(config.concept.kind, needs, config.data.caption_column, config.lint.ignore)
+
+
+def _lint(dataset: "Dataset", kind: "Kind", needs: "TrainingNeeds", ignore: list[str]) -> "Report":
+    """Lint with a progress bar on stderr, when that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from curation.lint import lint
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("measuring photos", total=len(dataset.trainable))
+        return lint(dataset, kind, needs, ignore, lambda done, total: progress.update(task, completed=done))
+
+
+def _print_text(report: "Report") -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from curation.report import to_text
+
+    text = Text(to_text(report))
+    for word, style in {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}.items():
+        text.highlight_regex(rf"(?m)^{word} \w+", style)
+    Console(soft_wrap=True, highlight=False).print(text)
+
+
+def _fix(dataset: "Dataset", report: "Report", unsafe: bool, output: Path | None) -> "Dataset":
+    """Apply the fixes and say what was done; the dataset itself when there was nothing to do."""
+    from curation.fixes import apply_fixes, plan_fixes
+
+    fixes = plan_fixes(dataset, report, unsafe)
+    mended = apply_fixes(dataset, fixes, output)
+    for fix in fixes:
+        done = {"rewrite": "mended", "exclude": "left out", "omit": "not copied"}[fix.action]
+        _say(f"{done} {fix.photo}: {fix.code} {fix.description}")
+    if mended is dataset:
+        _say("There was nothing to fix, so no copy was written.")
+    else:
+        _say(f"Wrote {len(mended.photos)} photos to {mended.root}; train on that folder.")
+    return mended
+
+
+def _say(text: str) -> None:
+    typer.echo(visible(text), err=True)
