@@ -26,9 +26,11 @@ app.command(rich_help_panel=PHOTOS)(lint.explain)
 app.add_typer(caption.app, name="caption", rich_help_panel=PHOTOS)
 app.command(rich_help_panel=TRAINING)(project.init)
 app.add_typer(project.config_app, name="config", rich_help_panel=TRAINING)
-app.command(rich_help_panel=TRAINING, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-    runs.train
-)
+app.command(
+    rich_help_panel=TRAINING,
+    options_metavar="[LORA.TOML] [OPTIONS] [--KEY VALUE]...",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(runs.train)
 app.command("runs", rich_help_panel=TRAINING)(runs.list_all)
 app.command(rich_help_panel=TRAINING)(runs.attach)
 app.command(rich_help_panel=TRAINING)(runs.stop)
@@ -45,7 +47,7 @@ def open_tui(
     context: typer.Context,
     runs_dir: RunsDir = Path("runs"),
     photos: Annotated[Path | None, typer.Option(help="Open the TUI on this folder of photos.")] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """From a folder of photos to an SDXL DreamBooth LoRA, in a terminal. Without a command: the TUI."""
     if context.invoked_subcommand is None:

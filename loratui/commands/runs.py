@@ -33,7 +33,7 @@ def train(
     runs_dir: RunsDir = Path("runs"),
     settings: Settings = None,
 ) -> None:
-    """Train a LoRA: loratui train [LORA.TOML] [--KEY VALUE]...
+    """Train a LoRA from a lora.toml, from flags, or from both.
 
     Every key of lora.toml is also a flag, with '_' or '-': --rank 16, --max_train_steps=1000, --train_text_encoder_ti.
     So the guide's own command lines can be pasted. `loratui config show` lists the keys.
