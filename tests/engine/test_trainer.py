@@ -15,7 +15,7 @@ from engine.checkpoints import load_checkpoint, newest_checkpoint
 from engine.config import TrainConfig, compose
 from engine.data import Samples, read_examples
 from engine.errors import EngineError
-from engine.events import Checkpoint, Event, Paused, Phase, Pivot, Sample, Skipped, Step, Stopped, Warned
+from engine.events import Checkpoint, Event, Paused, Phase, Pivot, Sample, Skipped, Step, Stopped, Verified, Warned
 from engine.models import Models, load_models
 from engine.plan import plan, resolve
 from engine.recipe import follow
@@ -411,6 +411,27 @@ def test_a_run_is_followed_from_its_config_to_verified_files(
         "backpack.safetensors",
         "backpack_emb.safetensors",
     }
+
+
+def test_files_that_do_not_verify_end_the_run_with_an_error_and_are_kept(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    run = create_run(tmp_path, "run", config(run={"max_train_steps": 1}))
+    file = run.output / "run.safetensors"
+    events: list[Event] = []
+
+    def damage(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Phase) and event.phase == "verifying":
+            content = bytearray(file.read_bytes())
+            content[-1] ^= 1
+            file.write_bytes(content)
+
+    with pytest.raises(EngineError, match="do not hold what was trained"):
+        follow(run, damage)
+    assert [event.ok for event in of_type(events, Verified)] == [False]
+    assert file.is_file()
+    assert newest_checkpoint(run)[0] is not None
 
 
 @pytest.mark.parametrize(("asked", "ends_as"), [("stop", Stopped), ("pause", Paused)])
