@@ -72,7 +72,7 @@ def export_and_verify(run: RunDir, config: TrainConfig, weights: TrainedWeights,
     )
     if not verification.ok:
         raise EngineError(
-            f"The exported files do not hold what was trained: {verification.message}",
+            f"The exported files do not hold what was trained: {verification.message}.",
             f"They are kept in {run.output}, and the checkpoint beside them is whole; resume to export again.",
         )
 

@@ -77,6 +77,7 @@ def _work(run: RunDir) -> int:
     journal = Journal(run)
     try:
         require("train", "loratui train")
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it has something to say while it is imported
         from engine.recipe import follow  # 6 s: torch, diffusers, transformers
 
         end = follow(run, journal)
