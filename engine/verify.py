@@ -110,7 +110,8 @@ def _conclude(
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         message = f"{problems[0]}{more}"
     else:
-        message = f"{tensors} tensors in {len(files)} files are equal, the output within {difference:.2g}"
+        outputs = f"outputs differ by {difference:.2g} (allowed: {tolerance:g})"
+        message = f"{tensors} tensors in {len(files)} files are equal; {outputs}"
     return Verification(not problems, tuple(map(str, files)), tensors, difference, message)
 
 

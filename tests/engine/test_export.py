@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,11 @@ from safetensors.torch import load_file
 from engine.errors import EngineError
 from engine.export import DIFFUSERS_FILE, checkpoint_weights, export, export_run, file_names
 from engine.generate import pipeline_of, render
+from engine.models import Models
 from tests.engine.conftest import ALPHA, RANK, MakeRun
+
+DOCS = Path(__file__).parents[2] / "docs" / "using-your-lora.md"
+BASE_MODEL = "stabilityai/stable-diffusion-xl-base-1.0"
 
 # The layers of SDXL's text encoders and UNet, as ComfyUI, A1111 and sd-scripts spell them.
 KOHYA_LAYER = re.compile(
@@ -29,6 +34,12 @@ def metadata(path: Path) -> dict[str, str]:
 
 def drawn(pipeline: StableDiffusionXLPipeline, prompt: str) -> torch.Tensor:
     return torch.from_numpy(render(pipeline, [prompt], num_inference_steps=2, guidance_scale=5.0, seed=0, size=64))
+
+
+def trained(models: Models) -> StableDiffusionXLPipeline:
+    for module in (models.unet, models.text_encoder, models.text_encoder_2):
+        module.eval()
+    return pipeline_of(models)
 
 
 def test_files_are_named_after_the_run(make_run: MakeRun) -> None:
@@ -90,21 +101,37 @@ def test_the_same_weights_give_the_same_bytes(make_run: MakeRun, tmp_path: Path)
             assert file.read_bytes() == (run.output / file.name).read_bytes()
 
 
+def recipe(markdown: str) -> tuple[str, str]:
+    """The Python of a recipe, fit for a CPU, up to its last line, and the prompt in that line."""
+    code = re.findall(r"```python\n(.*?)```", markdown, re.DOTALL)[0]
+    loading, _, last = code.replace("torch.float16", "torch.float32").replace('"cuda"', '"cpu"').partition("image = ")
+    prompt = re.search(r'"[^"]*"', last)
+    assert prompt
+    return loading, json.loads(prompt.group())
+
+
 @pytest.mark.parametrize("train_text_encoder", [False, True])
 def test_the_model_cards_recipe_draws_what_was_trained(
     train_text_encoder: bool, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, models, _ = make_run("dog", train_text_encoder=train_text_encoder)
-    code = re.findall(r"```python\n(.*?)```", (run.output / "README.md").read_text(), re.DOTALL)[0]
-    recipe, _, prompt = code.replace("torch.float16", "torch.float32").replace('"cuda"', '"cpu"').partition("image = ")
-    monkeypatch.chdir(run.output)
-    names: dict[str, StableDiffusionXLPipeline] = {}
-    exec(recipe, names)
-    prompt = json.loads(prompt.removeprefix("pipe(").partition(").images")[0])
+    loading, prompt = recipe((run.output / "README.md").read_text())
     assert prompt == ("a photo of TOK dog" if train_text_encoder else "a photo of <s0><s1> dog")
-    for module in (models.unet, models.text_encoder, models.text_encoder_2):
-        module.eval()
-    torch.testing.assert_close(drawn(names["pipe"], prompt), drawn(pipeline_of(models), prompt))
+    monkeypatch.chdir(run.output)
+    names: dict[str, Any] = {}
+    exec(loading, names)
+    torch.testing.assert_close(drawn(names["pipe"], prompt), drawn(trained(models), prompt))
+
+
+def test_the_documented_recipe_draws_what_was_trained(
+    make_run: MakeRun, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, models, _ = make_run("NAME")
+    loading, prompt = recipe(DOCS.read_text("utf-8"))
+    monkeypatch.chdir(run.output)
+    names: dict[str, Any] = {}
+    exec(loading.replace(BASE_MODEL, str(tiny_model)).replace(', variant="fp16"', ""), names)
+    torch.testing.assert_close(drawn(names["pipe"], prompt), drawn(trained(models), prompt))
 
 
 def test_the_model_card_says_what_to_write_in_each_tool(make_run: MakeRun) -> None:

@@ -38,8 +38,8 @@ def test_only_whole_words_in_their_own_case_are_replaced(text: str, expected: st
 
 
 def test_the_longer_of_two_trigger_words_wins() -> None:
-    tokens = placeholder_tokens(["my dog", "dog", "a+b"], 1)
-    assert replace_abstractions("my dog, a dog, a+b", tokens) == "<s0>, a <s1>, <s2>"
+    tokens = placeholder_tokens(["dog", "dog house", "a+b"], 1)
+    assert replace_abstractions("dog house, a dog, a+b", tokens) == "<s1>, a <s0>, <s2>"
 
 
 def test_without_trigger_words_nothing_is_replaced() -> None:
