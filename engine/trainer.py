@@ -317,15 +317,14 @@ class Trainer:
     def _write_samples(self) -> None:
         config = self.config
         prompt = sample_prompt(config, self.photos)
-        with self._autocast():
-            images = sample_images(
-                self.models,
-                [replace_abstractions(prompt, self.tokens)] * config.sample.num_validation_images,
-                num_inference_steps=config.sample.num_inference_steps,
-                guidance_scale=config.sample.guidance_scale,
-                seed=config.run.seed,
-                size=config.data.resolution,
-            )
+        images = sample_images(
+            self.models,
+            [replace_abstractions(prompt, self.tokens)] * config.sample.num_validation_images,
+            num_inference_steps=config.sample.num_inference_steps,
+            guidance_scale=config.sample.guidance_scale,
+            seed=config.run.seed,
+            size=config.data.resolution,
+        )
         for number, image in enumerate(images):
             path = self.run.samples / f"{self.step:06d}-{number}.png"
             with writing(path) as temporary:

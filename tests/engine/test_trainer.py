@@ -259,10 +259,11 @@ def test_recomputed_activations_give_the_same_weights(train: Train) -> None:
 
 
 def test_trained_weights_are_float32_on_a_bf16_base(train: Train) -> None:
-    trainer, events = train("run", run={"mixed_precision": "bf16"})
+    trainer, events = train("run", run={"mixed_precision": "bf16"}, sample={"num_validation_images": 1})
     assert trainer.models.unet.dtype == torch.bfloat16
     assert {group.flat.dtype for group in trainer.groups} == {torch.float32}
     assert all(math.isfinite(step.loss) for step in of_type(events, Step))
+    assert of_type(events, Sample) and not of_type(events, Warned)
 
 
 @pytest.mark.slow
