@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from string import Template
 
+from curation.text import visible
 from engine.config import TrainConfig
 from engine.model_files import resolve_model
 from engine.tokens import replace_abstractions
@@ -68,8 +69,8 @@ def model_card(name: str, config: TrainConfig, tokens: Mapping[str, tuple[str, .
         # A JSON string is also a YAML and a Python string, so that no prompt can break out of it.
         "base_model_text": json.dumps(str(resolve_model(config.model.pretrained_model_name_or_path))),
         "prompt_text": json.dumps(replace_abstractions(prompt, tokens)),
-        "comfyui_prompt": replace_abstractions(prompt, {word: (f"embedding:{name}_emb",) for word in tokens}),
-        "webui_prompt": replace_abstractions(prompt, {word: (f"{name}_emb",) for word in tokens}),
+        "comfyui_prompt": replace_abstractions(visible(prompt), {word: (f"embedding:{name}_emb",) for word in tokens}),
+        "webui_prompt": replace_abstractions(visible(prompt), {word: (f"{name}_emb",) for word in tokens}),
         "tokens": json.dumps([token for group in tokens.values() for token in group]),
     }
     return CARD.substitute(

@@ -1,5 +1,6 @@
 """What the user takes away: names and numbers that each tool reads, the same bytes each time."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -144,13 +145,16 @@ def test_the_model_card_says_what_to_write_in_each_tool(make_run: MakeRun) -> No
 def test_no_prompt_breaks_out_of_the_model_card(make_run: MakeRun, tmp_path: Path) -> None:
     run, _, weights = make_run("dog")
     config = run.config()
-    prompt = 'TOK "); import os\n---\n```\n$name ${x}'
+    prompt = 'TOK "); import os\n---\n```\n\x1b $name ${x}'
     hostile = config.model_copy(update={"concept": config.concept.model_copy(update={"instance_prompt": prompt})})
     export(weights, tmp_path, "dog", hostile)
-    code = re.findall(r"```python\n(.*?)```\n", (tmp_path / "README.md").read_text(), re.DOTALL)[0]
-    compile(code, "README.md", "exec")
-    assert code.count("\n") == code.rstrip("\n").count("\n") + 1
-    assert "import os" in code.splitlines()[-1]
+    card = (tmp_path / "README.md").read_text()
+    code = re.findall(r"```python\n(.*?)```\n", card, re.DOTALL)[0]
+    assert ast.literal_eval(code.splitlines()[-1].removeprefix("image = pipe(").removesuffix(").images[0]")) == (
+        '<s0><s1> "); import os --- ``` \x1b $name ${x}'
+    )
+    assert '    embedding:dog_emb "); import os --- ``` \\x1b $name ${x}\n' in card
+    assert '    dog_emb "); import os --- ``` \\x1b $name ${x} <lora:dog:1>\n' in card
 
 
 def test_the_one_name_that_collides_is_refused() -> None:
