@@ -2,7 +2,6 @@
 
 import zlib
 
-import cv2
 import numpy as np
 
 SIDE = 128
@@ -25,6 +24,8 @@ def describe(rgb: np.ndarray) -> bytes:
     Counts of background pixels, uint16: by Lab colour (8 x 8 x 8) in each cell of a 3 x 3 grid, then by uniform local
     binary pattern. The subject is masked out by GrabCut (Rother et al., 2004), started from the middle of the frame.
     """
+    import cv2
+
     rgb = _without_border(rgb)
     small = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     behind = _background_mask(small)
@@ -68,6 +69,8 @@ def _without_border(rgb: np.ndarray) -> np.ndarray:
 
 def _background_mask(rgb: np.ndarray) -> np.ndarray:
     """True where the background is: bool, (SIDE, SIDE)."""
+    import cv2
+
     mask = np.zeros(rgb.shape[:2], np.uint8)
     edge = round(SIDE * MARGIN)
     cv2.setRNGSeed(0)  # GrabCut draws its first colour clusters: the same photo must give the same facts
@@ -82,6 +85,8 @@ def _background_mask(rgb: np.ndarray) -> np.ndarray:
 
 def _lab_bins(rgb: np.ndarray) -> np.ndarray:
     """The Lab colour bin of each pixel, 0..511; a and b are stretched, as photographs use the middle of their range."""
+    import cv2
+
     lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.int64)
     lightness = lab[..., 0] // 32
     a, b = (np.clip((lab[..., channel] - 128) * 2 + 128, 0, 255) // 32 for channel in (1, 2))

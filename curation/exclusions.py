@@ -15,7 +15,7 @@ def read_exclusions(root: Path) -> dict[str, str]:
         excluded = json.loads(path.read_text("utf-8"))["excluded"]
         if not all(isinstance(reason, str) for reason in excluded.values()):
             raise TypeError("a reason is not text")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CurationError(

@@ -63,7 +63,7 @@ class TooFewPhotos(Rule):
         if count < enough:
             yield self.finding(
                 [],
-                f"{count} photos can be used; for the kind {evidence.kind}, {enough} or more usually work.",
+                f"Photos that can be used: {count}. For the kind {evidence.kind}, {enough} or more usually work.",
                 "add photos that show something new",
                 value=count,
                 threshold=enough,

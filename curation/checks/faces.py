@@ -45,7 +45,7 @@ class NoFace(Rule):
     severity = "info"
     kinds = frozenset({"person"})
     explanation = (
-        "No face was found. A LoRA of a person needs her face in nearly every photo; one from behind is fine now and "
+        "No face was found. A LoRA of a person needs the face in nearly every photo; one from behind is fine now and "
         "then. Without a face pack only frontal faces are found, so look at the photo before you leave it out."
     )
 

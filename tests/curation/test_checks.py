@@ -1,0 +1,272 @@
+"""Each rule finds its fault in real photographs, and keeps silent on the ones without it."""
+
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageFilter, ImageOps
+
+from curation import CurationError, Finding, Kind, Report
+from curation.checks import RULES, rule
+from curation.report import Skipped
+
+LoadSample = Callable[..., Image.Image]
+Lint = Callable[..., Report]
+Found = Callable[[Report, str], list[Finding]]
+
+
+def names(findings: list[Finding]) -> list[tuple[str, ...]]:
+    return [finding.photos for finding in findings]
+
+
+def test_clean_photos_have_no_error_and_no_warning(photos: Path, lint_folder: Lint) -> None:
+    for kind in ("object", "style"):
+        report = lint_folder(photos, kind)
+        assert report.verdict == "ready", report.findings
+
+
+def test_fil001_a_file_that_does_not_decode_blocks(photos: Path, lint_folder: Lint, found: Found) -> None:
+    whole = (photos / "cat.png").read_bytes()
+    (photos / "half.png").write_bytes(whole[: len(whole) // 2])
+    (photos / "text.jpg").write_text("not a photo")
+    report = lint_folder(photos)
+    assert names(found(report, "FIL001")) == [("half.png",), ("text.jpg",)]
+    assert report.verdict == "blocked"
+    assert report.photos == 6
+
+
+def test_fil002_a_png_called_jpg(photos: Path, lint_folder: Lint, found: Found) -> None:
+    (photos / "cat.png").rename(photos / "cat.jpg")
+    (finding,) = found(lint_folder(photos), "FIL002")
+    assert (finding.photos, finding.value, finding.threshold) == (("cat.jpg",), ".jpg", ".png")
+
+
+def test_fil003_a_photo_stored_turned(folder: Path, sample: LoadSample, lint_folder: Lint, found: Found) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sample("cat").save(folder / "cat.jpg", exif=exif)
+    sample("coffee").save(folder / "coffee.jpg")
+    assert names(found(lint_folder(folder), "FIL003")) == [("cat.jpg",)]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L", "P"])
+def test_fil004_pixels_that_are_not_rgb(
+    folder: Path, sample: LoadSample, lint_folder: Lint, found: Found, mode: str
+) -> None:
+    sample("cat").convert(mode).save(folder / "cat.png")
+    sample("coffee").save(folder / "coffee.png")
+    (finding,) = found(lint_folder(folder), "FIL004")
+    assert (finding.photos, finding.value) == (("cat.png",), mode)
+
+
+@pytest.mark.parametrize(("resolution", "severity"), [(399, None), (400, None), (401, "info"), (600, "warning")])
+def test_img001_is_a_warning_far_below_the_resolution_and_a_note_near_it(
+    folder: Path, sample: LoadSample, lint_folder: Lint, found: Found, resolution: int, severity: str | None
+) -> None:
+    sample("coffee").save(folder / "coffee.png")  # 600 x 400
+    findings = found(lint_folder(folder, resolution=resolution), "IMG001")
+    assert [finding.severity for finding in findings] == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize("name", ["cat", "coffee", "rocket", "astronaut"])
+def test_img002_finds_blur_and_no_blur_in_sharp_photos(
+    folder: Path, sample: LoadSample, lint_folder: Lint, found: Found, name: str
+) -> None:
+    sample(name).save(folder / "sharp.png")
+    sample(name).filter(ImageFilter.GaussianBlur(6)).save(folder / "blurred.png")
+    warned = [finding for finding in found(lint_folder(folder), "IMG002") if finding.severity == "warning"]
+    assert names(warned) == [("blurred.png",)]
+
+
+def test_img002_a_soft_background_is_not_blur(
+    folder: Path, sample: LoadSample, lint_folder: Lint, found: Found
+) -> None:
+    soft = sample("coffee").filter(ImageFilter.GaussianBlur(8))
+    soft.paste(sample("coffee").crop((150, 80, 450, 320)), (150, 80))
+    soft.save(folder / "bokeh.png")
+    assert not found(lint_folder(folder), "IMG002")
+
+
+def test_img002_is_silent_where_low_resolution_explains_it(
+    folder: Path, sample: LoadSample, lint_folder: Lint, found: Found
+) -> None:
+    sample("coffee").resize((60, 40)).save(folder / "small.png")
+    report = lint_folder(folder)
+    assert names(found(report, "IMG001")) == [("small.png",)]
+    assert not found(report, "IMG002")
+
+
+def test_dup001_the_same_pixels_under_another_name_and_format(photos: Path, lint_folder: Lint, found: Found) -> None:
+    shutil.copy(photos / "cat.png", photos / "copy.png")
+    Image.open(photos / "cat.png").save(photos / "zebra.bmp")
+    report = lint_folder(photos)
+    assert names(found(report, "DUP001")) == [("cat.png", "copy.png", "zebra.bmp")]
+    assert report.verdict == "blocked"
+    assert not found(report, "DUP002")
+
+
+@pytest.mark.parametrize("name", ["astronaut", "cat", "coffee", "rocket"])
+@pytest.mark.parametrize("change", ["compressed", "shrunk", "cropped", "darkened"])
+def test_dup002_versions_of_one_photo(photos: Path, lint_folder: Lint, found: Found, name: str, change: str) -> None:
+    image = Image.open(photos / f"{name}.png")
+    width, height = image.size
+    if change == "shrunk":
+        image = image.resize((width // 2, height // 2))
+    if change == "cropped":
+        image = image.crop((width // 50, height // 50, width, height))
+    if change == "darkened":
+        image = image.point([value * 7 // 10 for value in range(256)] * 3)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=40)
+    (photos / "version.jpg").write_bytes(buffer.getvalue())
+    assert names(found(lint_folder(photos), "DUP002")) == [(f"{name}.png", "version.jpg")]
+
+
+@pytest.mark.parametrize("name", ["astronaut", "cat", "coffee", "rocket"])
+def test_dup003_a_flipped_photo(photos: Path, lint_folder: Lint, found: Found, name: str) -> None:
+    ImageOps.mirror(Image.open(photos / f"{name}.png")).save(photos / "flipped.jpg", quality=80)
+    report = lint_folder(photos)
+    assert [set(photos) for photos in names(found(report, "DUP003"))] == [{f"{name}.png", "flipped.jpg"}]
+    assert not found(report, "DUP002")
+
+
+def test_dup003_finds_the_flipped_dog_and_nothing_else_in_that_set(
+    dreambooth: Callable[[str], Path], tmp_path: Path, lint_folder: Lint
+) -> None:
+    dogs = shutil.copytree(dreambooth("dog5"), tmp_path / "dogs")
+    report = lint_folder(dogs, resolution=1024)
+    worse = [(finding.code, finding.photos) for finding in report.findings if finding.severity != "info"]
+    assert worse == [("DUP003", ("02.jpg", "03.jpg"))]
+
+
+@pytest.mark.parametrize("name", ["backpack", "can", "cat2", "colorful_sneaker", "dog", "red_cartoon"])
+def test_no_copy_is_seen_in_sets_without_one(
+    dreambooth: Callable[[str], Path], tmp_path: Path, lint_folder: Lint, name: str
+) -> None:
+    report = lint_folder(shutil.copytree(dreambooth(name), tmp_path / "set"), resolution=1024)
+    assert not [finding for finding in report.findings if finding.code.startswith("DUP")]
+    assert report.verdict != "blocked"
+
+
+def test_set001_one_place_behind_three_photos(
+    dreambooth: Callable[[str], Path], tmp_path: Path, lint_folder: Lint, found: Found
+) -> None:
+    report = lint_folder(shutil.copytree(dreambooth("backpack"), tmp_path / "set"), resolution=1024)
+    assert names(found(report, "SET001")) == [("03.jpg", "04.jpg", "05.jpg")]
+
+
+@pytest.fixture
+def one_table(folder: Path, sample: LoadSample) -> Path:
+    """Three subjects before one table, and three photos taken elsewhere."""
+    for number, name in enumerate(["astronaut", "cat", "rocket"]):
+        scene = sample("coffee", 800)
+        scene.paste(sample(name).resize((360, 460)), (120 + 120 * number, 140))
+        scene.save(folder / f"table-{number}.png")
+        sample(name).save(folder / f"{name}.png")
+    return folder
+
+
+def test_set001_one_place_behind_different_subjects(one_table: Path, lint_folder: Lint, found: Found) -> None:
+    tables = ("table-0.png", "table-1.png", "table-2.png")
+    assert names(found(lint_folder(one_table), "SET001")) == [tables]
+
+
+def test_set001_does_not_count_copies_or_judge_styles(one_table: Path, lint_folder: Lint, found: Found) -> None:
+    assert not found(lint_folder(one_table, "style"), "SET001")
+    (one_table / "table-2.png").unlink()
+    shutil.copy(one_table / "table-0.png", one_table / "copy.png")
+    ImageOps.mirror(Image.open(one_table / "table-0.png")).save(one_table / "mirrored.png")
+    assert not found(lint_folder(one_table), "SET001")
+
+
+@pytest.mark.parametrize(("kind", "enough"), [("person", 15), ("object", 10), ("style", 20)])
+def test_set002_counts_the_usable_photos(
+    photos: Path, lint_folder: Lint, found: Found, kind: Kind, enough: int
+) -> None:
+    (photos / "broken.jpg").write_text("")
+    (finding,) = found(lint_folder(photos, kind), "SET002")
+    assert (finding.value, finding.threshold, finding.severity) == (4, enough, "info")
+
+
+@pytest.fixture
+def people(folder: Path, sample: LoadSample) -> Path:
+    """One face near, one far away, two at once, and none."""
+    face = sample("astronaut")
+    face.save(folder / "near.png")
+    far = sample("rocket", 1280)
+    far.paste(face.resize((200, 200)), (700, 300))
+    far.save(folder / "far.png")
+    two = sample("coffee", 1280)
+    two.paste(face, (40, 200))
+    two.paste(face.resize((400, 400)), (760, 300))
+    two.save(folder / "two.png")
+    sample("cat").save(folder / "none.png")
+    return folder
+
+
+def test_faces_are_counted_and_measured_for_persons(people: Path, lint_folder: Lint, found: Found) -> None:
+    report = lint_folder(people, "person")
+    assert names(found(report, "FAC001")) == [("two.png",)]
+    assert names(found(report, "FAC002")) == [("none.png",)]
+    assert names(found(report, "FAC003")) == [("far.png",)]
+    assert {finding.severity for finding in found(report, "FAC001") + found(report, "FAC002")} == {"info"}
+
+
+def test_what_a_cascade_cannot_tell_is_skipped_and_never_passed(people: Path, lint_folder: Lint) -> None:
+    assert {skipped.code for skipped in lint_folder(people, "person").skipped} == {
+        "FAC001",
+        "FAC002",
+        "FAC003",
+        "FAC004",
+    }
+    assert {skipped.code for skipped in lint_folder(people, "object").skipped} == {"FAC003"}
+    assert all(isinstance(skipped, Skipped) and skipped.reason for skipped in lint_folder(people).skipped)
+
+
+def test_cap001_is_a_note_when_no_photo_has_a_caption_and_a_warning_when_some_have(
+    photos: Path, lint_folder: Lint, found: Found
+) -> None:
+    assert [finding.severity for finding in found(lint_folder(photos), "CAP001")] == ["info"]
+    (photos / "cat.txt").write_text("a cat")
+    (photos / "rocket.txt").write_text(" \n")
+    (finding,) = found(lint_folder(photos), "CAP001")
+    assert (finding.severity, finding.photos) == ("warning", ("astronaut.png", "coffee.png", "rocket.png"))
+
+
+def test_cap001_names_the_columns_that_the_metadata_has(photos: Path, lint_folder: Lint, found: Found) -> None:
+    (photos / "metadata.jsonl").write_text('{"file_name": "cat.png", "text": "a cat"}\n')
+    (finding,) = found(lint_folder(photos), "CAP001")
+    assert "file_name, text" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("caption", "absent"),
+    [("a photo of TOK", False), ("TOK's cat", False), ("a STOKE", True), ("a tok", True), ("TOK2", True)],
+)
+def test_cap002_wants_the_trigger_as_a_word(
+    photos: Path, lint_folder: Lint, found: Found, caption: str, absent: bool
+) -> None:
+    (photos / "cat.txt").write_text(caption)
+    assert bool(found(lint_folder(photos, triggers=("TOK",)), "CAP002")) == absent
+    assert not found(lint_folder(photos), "CAP002"), "without a trigger word there is none to miss"
+
+
+def test_cap003_the_same_caption_twice(photos: Path, lint_folder: Lint, found: Found) -> None:
+    for name, caption in {"cat": "a photo", "rocket": "a photo ", "coffee": "a cup"}.items():
+        (photos / f"{name}.txt").write_text(caption)
+    assert names(found(lint_folder(photos), "CAP003")) == [("cat.png", "rocket.png")]
+
+
+def test_every_rule_is_found_by_its_code_and_explains_itself() -> None:
+    for code, known in RULES.items():
+        assert rule(code.lower()) is known
+        assert known.explanation.endswith(".")
+        assert known.kinds
+
+
+def test_an_unknown_rule_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(CurationError) as refused:
+        rule("DUP01")
+    assert refused.value.remedy == "Did you mean DUP001?"

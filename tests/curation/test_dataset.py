@@ -1,0 +1,172 @@
+"""A folder of photos is read whole, and nothing that is written to it loses anything."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from curation import CurationError, exclude, include, open_dataset, save_captions
+
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+EVIL = 'A [bold]cat[/], "quoted"\r\nsecond line\x1b[31m\u2028\u202e\0 👩‍🚀,'
+
+
+def captions(root: Path, column: str = "prompt") -> dict[str, str | None]:
+    return {photo.name: photo.caption for photo in open_dataset(root, column).photos}
+
+
+def test_every_candidate_file_is_listed_by_name_readable_or_not(photos: Path) -> None:
+    (photos / "more").mkdir()
+    (photos / "more" / "broken.JPG").write_text("not a photo")
+    (photos / ".hidden").mkdir()
+    (photos / ".hidden" / "cat.png").write_bytes(b"")
+    (photos / "._cat.png").write_bytes(b"")
+    (photos / "notes.pdf").write_bytes(b"")
+
+    names = [photo.name for photo in open_dataset(photos).photos]
+
+    assert names == ["astronaut.png", "cat.png", "coffee.png", "more/broken.JPG", "rocket.png"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "file", "empty"])
+def test_a_folder_that_cannot_be_used_is_refused_in_two_sentences(tmp_path: Path, kind: str) -> None:
+    root = tmp_path / kind
+    if kind == "file":
+        root.write_text("")
+    if kind == "empty":
+        root.mkdir()
+    with pytest.raises(CurationError) as refused:
+        open_dataset(root)
+    assert kind in refused.value.problem
+    assert refused.value.remedy
+
+
+def test_a_caption_comes_from_the_metadata_else_from_the_sidecar(photos: Path) -> None:
+    (photos / "metadata.jsonl").write_text('{"file_name": "cat.png", "prompt": "from metadata"}\n')
+    (photos / "cat.txt").write_text("from sidecar")
+    (photos / "rocket.txt").write_text("a rocket\n")
+
+    assert captions(photos) == {
+        "astronaut.png": None,
+        "cat.png": "from metadata",
+        "coffee.png": None,
+        "rocket.png": "a rocket",
+    }
+
+
+@pytest.mark.parametrize("name", ["../cat.png", "/etc/cat.png", "a/../../cat.png"])
+def test_metadata_cannot_point_outside_the_folder(photos: Path, name: str) -> None:
+    (photos / "metadata.jsonl").write_text(json.dumps({"file_name": name, "prompt": "x"}) + "\n")
+    with pytest.raises(CurationError, match="line 1"):
+        open_dataset(photos)
+
+
+def test_broken_metadata_is_refused_with_its_line(photos: Path) -> None:
+    (photos / "metadata.jsonl").write_text('{"file_name": "cat.png"}\n{"file_name": \n')
+    with pytest.raises(CurationError, match="line 2"):
+        open_dataset(photos)
+
+
+def test_saving_keeps_unknown_columns_rows_order_and_blank_lines(photos: Path) -> None:
+    lines = [
+        '{"split":"a","file_name":"rocket.png","prompt":"old","score":1.10}',
+        "",
+        '{"file_name": "gone.png", "prompt": "its photo is not here"}',
+        '{"file_name": "./cat.png", "prompt": "c"}',
+    ]
+    (photos / "metadata.jsonl").write_text("\r\n".join(lines))
+
+    save_captions(open_dataset(photos), {"cat.png": "new", "coffee.png": "added"})
+
+    written = (photos / "metadata.jsonl").read_bytes().decode().split("\r\n")
+    assert written[:3] == lines[:3]
+    assert json.loads(written[3]) == {"file_name": "./cat.png", "prompt": "new"}
+    assert json.loads(written[4]) == {"file_name": "coffee.png", "prompt": "added"}
+
+
+def test_saving_to_csv_keeps_its_other_cells(photos: Path) -> None:
+    rows = 'file_name,license,prompt\nrocket.png,"CC0, mostly",r,extra\nother.png,x,"two\nlines"\ncat.png,y,c\n'
+    (photos / "metadata.csv").write_text(rows)
+
+    save_captions(open_dataset(photos), {"cat.png": EVIL, "coffee.png": "added"})
+
+    text = (photos / "metadata.csv").read_bytes().decode()
+    assert text.startswith(rows.removesuffix("cat.png,y,c\n"))
+    assert not (photos / "metadata.jsonl").exists()
+    assert captions(photos) == {
+        "astronaut.png": None,
+        "cat.png": EVIL,
+        "coffee.png": "added",
+        "rocket.png": "r",
+    }
+
+
+def test_a_csv_without_the_caption_column_gains_it(photos: Path) -> None:
+    (photos / "metadata.csv").write_text("file_name,text\ncat.png,old\nrocket.png,other")
+    save_captions(open_dataset(photos), {"cat.png": "new"})
+    assert (photos / "metadata.csv").read_text() == "file_name,text,prompt\ncat.png,old,new\nrocket.png,other"
+
+
+@pytest.mark.parametrize("start", [None, ("metadata.jsonl", ""), ("metadata.csv", "file_name,prompt\n")])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.fixed_dictionaries({"cat.png": ANY_TEXT, "rocket.png": ANY_TEXT}))
+def test_any_caption_comes_back_exactly(photos: Path, start: tuple[str, str] | None, texts: dict[str, str]) -> None:
+    for name in ("metadata.jsonl", "metadata.csv"):
+        (photos / name).unlink(missing_ok=True)
+    if start:
+        (photos / start[0]).write_text(start[1])
+    saved = save_captions(open_dataset(photos), texts)
+    assert {name: caption for name, caption in captions(photos).items() if name in texts} == texts
+    assert saved == open_dataset(photos)
+
+
+def test_saving_what_is_there_already_writes_nothing(photos: Path) -> None:
+    path = photos / "metadata.jsonl"
+    path.write_text('{"prompt":"c","file_name":"cat.png"}')
+    save_captions(open_dataset(photos), {"cat.png": "c"})
+    assert path.read_text() == '{"prompt":"c","file_name":"cat.png"}'
+
+
+@pytest.mark.parametrize("before", [None, '{"file_name": "cat.png", "prompt": "mine"}\n'])
+def test_a_file_that_someone_else_changed_is_not_overwritten(photos: Path, before: str | None) -> None:
+    path = photos / "metadata.jsonl"
+    if before:
+        path.write_text(before)
+    dataset = open_dataset(photos)
+    theirs = '{"file_name": "cat.png", "prompt": "theirs"}\n'
+    path.write_text(theirs)
+
+    with pytest.raises(CurationError, match="changed by another program"):
+        save_captions(dataset, {"cat.png": "ours"})
+
+    assert path.read_text() == theirs
+
+
+def test_a_caption_for_an_unknown_photo_is_refused(photos: Path) -> None:
+    with pytest.raises(CurationError, match=r"dog\.png"):
+        save_captions(open_dataset(photos), {"dog.png": "a dog"})
+
+
+def test_an_excluded_photo_stays_where_it_is_and_is_not_trained_on(photos: Path) -> None:
+    before = {path: path.read_bytes() for path in photos.iterdir()}
+
+    dataset = exclude(open_dataset(photos), {"cat.png": "not her"})
+
+    assert [photo.name for photo in dataset.trainable] == ["astronaut.png", "coffee.png", "rocket.png"]
+    assert {photo.name: photo.excluded for photo in dataset.photos}["cat.png"] == "not her"
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert open_dataset(photos) == dataset
+
+
+def test_an_excluded_photo_can_be_taken_back(photos: Path) -> None:
+    both = exclude(open_dataset(photos), {"cat.png": "a", "rocket.png": "b"})
+    assert [photo.name for photo in include(both, ["cat.png"]).photos if photo.excluded] == ["rocket.png"]
+
+
+def test_a_broken_list_of_exclusions_is_refused_rather_than_forgotten(photos: Path) -> None:
+    exclude(open_dataset(photos), {"cat.png": "a"})
+    (photos / ".loratui" / "exclusions.json").write_text("{")
+    with pytest.raises(CurationError, match="excluded photos"):
+        open_dataset(photos)

@@ -1,0 +1,101 @@
+"""A lint measures each photo once, judges what training would use, and stands a folder it cannot write."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from curation import CurationError, Report, exclude, open_dataset
+from curation.facts import read_facts
+from curation.lint import TrainingNeeds, lint
+
+
+def test_an_unchanged_photo_is_not_measured_again(photos: Path) -> None:
+    first = lint(open_dataset(photos))
+    (photos / "cat.png").touch()
+    told: list[tuple[int, int]] = []
+
+    second = lint(open_dataset(photos), on_progress=lambda done, total: told.append((done, total)))
+
+    assert told == [(3, 4), (4, 4)]
+    assert second == first
+
+
+def test_other_thresholds_and_kinds_use_the_same_facts(photos: Path) -> None:
+    lint(open_dataset(photos), "person")
+    told: list[tuple[int, int]] = []
+    lint(open_dataset(photos), "style", TrainingNeeds(2048), on_progress=lambda done, total: told.append((done, total)))
+    assert told == [(4, 4)]
+
+
+def test_faces_are_looked_for_only_when_they_matter(photos: Path) -> None:
+    lint(open_dataset(photos), "object")
+    assert {facts.faces for _, facts in read_facts(photos).values()} == {None}
+    lint(open_dataset(photos), "person")
+    assert all(facts.faces is not None for _, facts in read_facts(photos).values())
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 1, "photos": {"cat.png": {}}}', '{"version": 0}'])
+def test_spoiled_facts_are_measured_anew(photos: Path, content: str) -> None:
+    expected = lint(open_dataset(photos))
+    (photos / ".loratui" / "facts.json").write_text(content)
+    assert lint(open_dataset(photos)) == expected
+
+
+def test_a_folder_where_nothing_can_be_written_is_still_judged(photos: Path) -> None:
+    (photos / ".loratui").write_text("a file where the folder would be")
+    assert lint(open_dataset(photos)).photos == 4
+
+
+def test_an_interrupted_lint_keeps_what_it_measured(photos: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lint(open_dataset(photos), on_progress=interrupt)
+    assert len(read_facts(photos)) == 2
+
+
+def test_excluded_photos_are_counted_and_not_judged(photos: Path) -> None:
+    (photos / "broken.jpg").write_text("")
+    report = lint(exclude(open_dataset(photos), {"broken.jpg": "empty"}), ignore=["IMG"])
+    assert report.photos == 5
+    assert report.verdict == "ready"
+
+
+def test_rules_are_left_out_by_code_and_by_family(photos: Path, lint_folder: Callable[..., Report]) -> None:
+    codes = {finding.code for finding in lint(open_dataset(photos), ignore=["SET002", "img"]).findings}
+    assert codes == {"CAP001"}
+
+
+def test_leaving_out_a_rule_that_does_not_exist_is_refused(photos: Path) -> None:
+    with pytest.raises(CurationError, match="SET02"):
+        lint(open_dataset(photos), ignore=["SET02"])
+
+
+def test_findings_come_worst_first(photos: Path) -> None:
+    Image.open(photos / "cat.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(photos / "flip.png")
+    (photos / "broken.jpg").write_text("")
+    severities = [finding.severity for finding in lint(open_dataset(photos)).findings]
+    assert severities == sorted(severities, key=["error", "warning", "info"].index)
+    assert set(severities) == {"error", "warning", "info"}
+
+
+@pytest.mark.parametrize("position", range(0, 4000, 400))
+def test_damaged_bytes_never_end_a_lint(folder: Path, position: int) -> None:
+    image = Image.effect_noise((64, 64), 60).convert("RGB")
+    for suffix in ("jpg", "png", "webp", "gif", "tiff"):
+        image.save(folder / f"photo.{suffix}")
+        content = bytearray((folder / f"photo.{suffix}").read_bytes())
+        content[position % len(content)] ^= 0xFF
+        content[(position * 7) % len(content)] ^= 0x55
+        (folder / f"photo.{suffix}").write_bytes(content)
+    assert lint(open_dataset(folder)).photos == 5
+
+
+def test_a_photo_that_vanishes_is_a_finding(photos: Path) -> None:
+    dataset = open_dataset(photos)
+    (photos / "cat.png").unlink()
+    assert [finding.code for finding in lint(dataset).findings if finding.severity == "error"] == ["FIL001"]
