@@ -187,6 +187,8 @@ def test_class_images_follow_the_photos_each_with_its_own_caption_and_time_ids(
     photos: Path, vae: AutoencoderKL
 ) -> None:
     instance = samples_of(photos, vae).batch(0, 2, 1000)
+    for photo in photos.glob("*.png"):
+        photo.with_suffix(".txt").write_text(f"a photo of a {photo.stem}")
     classes = samples_of(photos, vae, seed=5).batch(0, 2, 1000)
     both = with_class_images(instance, classes)
     assert both.prior_samples == 2
