@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,15 +14,17 @@ from typing import Annotated
 import typer
 
 INTERRUPTED = 130
-TRIGGER_CAPTION, CLOSE_CAPTION = "a photo of TOK", "a close-up photo of TOK, smiling"
+CAPTION, LAST_CAPTION = "a photo of TOK", "a photo of TOK in warm evening light"
 
 # What makes the run short enough to watch: the tiny model, small pictures, few steps.
 DEMO_SETTINGS = (
     "model.pretrained_model_name_or_path=tiny",
     "data.resolution=64",
-    "run.max_train_steps=48",
-    "run.checkpointing_steps=24",
     "lora.rank=8",
+    "optimizer.lr_scheduler=cosine",
+    "optimizer.lr_warmup_steps=6",
+    "run.max_train_steps=60",
+    "run.checkpointing_steps=30",
     "sample.num_inference_steps=4",
 )
 
@@ -35,6 +36,11 @@ class Step:
     why: str
     arguments: Sequence[str]
     fine: frozenset[int] = frozenset({0})
+
+    @property
+    def command(self) -> str:
+        """As it is typed in a shell."""
+        return shlex.join(["loratui", *self.arguments])
 
 
 def demo(
@@ -63,49 +69,40 @@ def demo(
         photos = folder / "photos"
         write_demo_photos(photos)
 
-    console = Console(highlight=False)
-    for step in road(photos, folder):
-        command = shlex.join(["loratui", *step.arguments])
-        console.print()
-        console.print(Text(step.why, "bold"))
-        console.print(Text(f"$ {command}", "cyan"), soft_wrap=True)
-        code = _run(step.arguments)
-        if code == INTERRUPTED:
-            raise typer.Exit(INTERRUPTED)
+    console = Console(highlight=False, soft_wrap=True)
+    steps = road(photos, folder)
+    for step in steps:
+        console.print(Text(f"\n{step.why}", "bold"))
+        console.print(Text(f"$ {step.command}", "cyan"))
+        code = _run(step)
         if code not in step.fine:
-            Console(stderr=True).print(
-                Text(f"The demo ends here: `{command}` returned exit code {code}.", "bold red"), soft_wrap=True
-            )
+            reason = "interrupted" if code == INTERRUPTED else f"`{step.command}` returned exit code {code}"
+            Console(stderr=True, soft_wrap=True).print(Text(f"The demo ends here: {reason}.", "bold red"))
             raise typer.Exit(code)
-    console.print(Text(_farewell(folder)), soft_wrap=True)
+    console.print(Text(_farewell(folder)))
 
 
 def road(photos: Path, folder: Path) -> Iterator[Step]:
     """The demo's commands, in order, made as they are needed: later ones look at what the earlier ones left."""
     fixed, config, runs = folder / "photos-fixed", folder / "lora.toml", folder / "runs"
     yield Step(
-        "Settings for the photos: a preset for a person, made small for this demo.",
+        "Settings: a preset for a person, and what makes this demo short.",
         ["init", str(photos), "--kind", "person", "--output", str(config), *_repeat("--set", DEMO_SETTINGS)],
     )
     yield Step(
-        "What is wrong with the photos? Errors are found, so lint returns exit code 1.",
-        ["lint", str(photos), "--kind", "person"],
+        "Check the photos, mend in a copy what can be mended, and leave the rest out of it.",
+        ["lint", str(photos), "--config", str(config), "--fix", "--unsafe-fixes", "--output", str(fixed)],
         frozenset({0, 1}),
     )
-    yield Step("What does such a finding mean?", ["explain", "DUP002"])
-    yield Step(
-        "Mend a copy of what can be mended, and leave the rest out of it.",
-        ["lint", str(photos), "--kind", "person", "--fix", "--unsafe-fixes", "--output", str(fixed)],
-        frozenset({0, 1}),
-    )
-    yield Step("A caption for every photo.", ["caption", "set", str(fixed), TRIGGER_CAPTION, "--empty"])
+    yield Step("What does a rule look at, and why does it matter?", ["explain", "SET001"])
+    yield Step("A caption for every photo.", ["caption", "set", str(fixed), CAPTION, "--empty"])
     yield Step(
         "A better one where there is more to say.",
-        ["caption", "set", str(fixed), CLOSE_CAPTION, "--photo", first_trainable(fixed)],
+        ["caption", "set", str(fixed), LAST_CAPTION, "--photo", last_trainable(fixed)],
     )
     yield Step("They lie in metadata.jsonl.", ["caption", "list", str(fixed)])
     yield Step(
-        "Train: new tokens for TOK until the pivot, a LoRA on the UNet, Prodigy, min-SNR, in a process of its own.",
+        "Train on the copy: pivotal tuning, Prodigy, min-SNR, in a process of its own.",
         [
             *("train", str(config), "--instance_data_dir", str(fixed)),
             *("--name", "demo", "--runs-dir", str(runs)),
@@ -115,21 +112,21 @@ def road(photos: Path, folder: Path) -> Iterator[Step]:
     yield Step(
         "Pictures from them.",
         [
-            *("generate", "demo", "--runs-dir", str(runs), "--prompt", TRIGGER_CAPTION),
+            *("generate", "demo", "--runs-dir", str(runs), "--prompt", CAPTION),
             *("--output", str(folder / "contact-sheet.png")),
         ],
     )
 
 
-def first_trainable(photos: Path) -> str:
-    """The name of the first photo that training uses."""
+def last_trainable(photos: Path) -> str:
+    """The name of the last photo that training uses. Raises CurationError when it uses none."""
     from curation.dataset import open_dataset
     from curation.errors import CurationError
 
     dataset = open_dataset(photos)
     if not dataset.trainable:
         raise CurationError(f"No photo of {photos} can be trained on.", "Give the demo better photos.")
-    return dataset.trainable[0].name
+    return dataset.trainable[-1].name
 
 
 def _must_be_empty(folder: Path) -> None:
@@ -139,22 +136,19 @@ def _must_be_empty(folder: Path) -> None:
         raise EngineError(f"{folder} is not an empty folder.", "Choose another place with --output.")
 
 
-def _run(arguments: Sequence[str]) -> int:
-    """Run `loratui` with `arguments` in this terminal; its exit code, INTERRUPTED when Ctrl-C ended it."""
-    with _leaving_interrupts_to_the_command():
-        code = subprocess.run([sys.executable, "-m", "loratui", *arguments], check=False).returncode
-    return INTERRUPTED if code == -signal.SIGINT else code
+def _run(step: Step) -> int:
+    """Run the step's command in this terminal; its exit code, or INTERRUPTED after a Ctrl-C.
 
-
-@contextmanager
-def _leaving_interrupts_to_the_command() -> Iterator[None]:
-    """Ctrl-C reaches the command too, which ends in its own way: `train` asks first."""
-    # A handler of our own, because a signal that is ignored stays ignored in the command.
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+    Ctrl-C reaches the command too, and it may end in its own way: `train` asks whether its run shall go on.
+    """
+    interrupts: list[int] = []
+    # A handler of our own, because a signal that is ignored would stay ignored in the command.
+    before = signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
     try:
-        yield
+        code = subprocess.run([sys.executable, "-m", "loratui", *step.arguments], check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)
+    return INTERRUPTED if interrupts or code == -signal.SIGINT else code
 
 
 def _repeat(option: str, values: Sequence[str]) -> list[str]:
@@ -164,10 +158,10 @@ def _repeat(option: str, values: Sequence[str]) -> list[str]:
 def _farewell(folder: Path) -> str:
     return f"""
 Everything lies in {folder}:
-  photos-fixed/         the mended photos, with captions in metadata.jsonl
-  lora.toml             the settings
-  runs/demo/output/     the LoRA for diffusers, and for ComfyUI, A1111 and kohya's tools, with its embedding
-  contact-sheet.png     noise, because the tiny model's weights are random: with real SDXL it is your subject
+  photos-fixed/       the mended photos, with captions in metadata.jsonl
+  lora.toml           the settings
+  runs/demo/output/   the LoRA and its new tokens, for diffusers, ComfyUI, A1111
+  contact-sheet.png   noise, since the tiny model's weights are random
 
 Next, with photos of your own and real SDXL (7 GB, fetched once; wants a GPU):
   loratui lint PHOTOS --kind person
