@@ -15,7 +15,7 @@ MARGIN = 0.15
 """GrabCut starts from a subject within this distance of the frame, as a fraction of it."""
 
 BLACK = 16
-"""Brightest channel value of a letterbox border, which is no background."""
+"""Brightest grey of a letterbox border, which is no background."""
 
 
 def describe(rgb: np.ndarray) -> bytes:
@@ -59,7 +59,9 @@ def similarity(one: bytes, other: bytes) -> float:
 
 
 def _without_border(rgb: np.ndarray) -> np.ndarray:
-    lit = rgb.max(axis=2) > BLACK
+    import cv2
+
+    lit = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) > BLACK
     rows = np.flatnonzero(lit.mean(axis=1) > 0.02)
     columns = np.flatnonzero(lit.mean(axis=0) > 0.02)
     if not rows.size or not columns.size:

@@ -109,8 +109,8 @@ def sharpness(grey: "np.ndarray") -> float:
 
     edges = cv2.Laplacian(grey, cv2.CV_32F)
     rows = np.array_split(edges, 8, axis=0)
-    variances = [float(tile.var()) for row in rows for tile in np.array_split(row, 8, axis=1)]
-    return float(np.percentile(variances, 90))
+    deviations = [cv2.meanStdDev(tile)[1].item() for row in rows for tile in np.array_split(row, 8, axis=1)]
+    return float(np.percentile(np.square(deviations), 90))
 
 
 class _Undecodable(Exception):

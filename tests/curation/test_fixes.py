@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from curation import CurationError, Dataset, open_dataset
 from curation.fixes import Fix, apply_fixes, plan_fixes
@@ -40,7 +40,7 @@ def faulty(folder: Path, sample: LoadSample) -> Path:
     sample("cat").save(folder / "turned.jpg", exif=with_gps(6))
     sample("astronaut").convert("RGBA").save(folder / "alpha.png")
     sample("rocket").save(folder / "wrong.png", "JPEG", exif=with_gps())
-    sample("rocket").resize((60, 40)).crop((0, 0, 40, 40)).save(folder / "small.png")
+    sample("rocket").resize((60, 40)).crop((0, 0, 40, 40)).save(folder / "small.png", exif=with_gps())
     shutil.copy(folder / "good.jpg", folder / "good-copy.jpg")
     (folder / "broken.jpg").write_bytes((folder / "good.jpg").read_bytes()[:3000])
     (folder / "metadata.jsonl").write_text('{"licence": "CC0", "file_name": "wrong.png", "prompt": "a rocket"}\n')
@@ -67,11 +67,10 @@ def test_unsafe_fixes_leave_out_bad_photos_and_later_copies(faulty: Path) -> Non
 
 
 def test_a_photo_that_is_bad_in_itself_is_not_the_copy_that_stays(folder: Path, sample: LoadSample) -> None:
-    sample("coffee").resize((150, 100)).save(folder / "a-small.png")
-    sample("coffee").save(folder / "large.png")
-    sample("coffee").resize((180, 120)).save(folder / "b-small.png")
+    sample("coffee").save(folder / "sharp.png")
+    sample("coffee").resize((900, 600)).filter(ImageFilter.GaussianBlur(8)).save(folder / "larger-but-blurred.png")
     planned = plan(open_dataset(folder), unsafe=True)
-    assert {fix.photo for fix in planned if fix.action == "exclude"} == {"a-small.png", "b-small.png"}
+    assert actions(planned) == {"larger-but-blurred.png": ("IMG002", "exclude")}
 
 
 def test_the_copy_is_mended_and_the_originals_are_untouched(faulty: Path) -> None:
