@@ -1,6 +1,5 @@
 """Each rule finds its fault in real photographs, and keeps silent on the ones without it."""
 
-import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,6 @@ from PIL import Image, ImageFilter, ImageOps
 
 from curation import CurationError, Finding, Kind, Report
 from curation.checks import RULES, rule
-from curation.report import Skipped
 
 LoadSample = Callable[..., Image.Image]
 Lint = Callable[..., Report]
@@ -107,28 +105,28 @@ def test_dup001_the_same_pixels_under_another_name_and_format(photos: Path, lint
     assert not found(report, "DUP002")
 
 
-@pytest.mark.parametrize("name", ["astronaut", "cat", "coffee", "rocket"])
 @pytest.mark.parametrize("change", ["compressed", "shrunk", "cropped", "darkened"])
-def test_dup002_versions_of_one_photo(photos: Path, lint_folder: Lint, found: Found, name: str, change: str) -> None:
-    image = Image.open(photos / f"{name}.png")
-    width, height = image.size
-    if change == "shrunk":
-        image = image.resize((width // 2, height // 2))
-    if change == "cropped":
-        image = image.crop((width // 50, height // 50, width, height))
-    if change == "darkened":
-        image = image.point([value * 7 // 10 for value in range(256)] * 3)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=40)
-    (photos / "version.jpg").write_bytes(buffer.getvalue())
-    assert names(found(lint_folder(photos), "DUP002")) == [(f"{name}.png", "version.jpg")]
+def test_dup002_versions_of_one_photo(photos: Path, lint_folder: Lint, found: Found, change: str) -> None:
+    for path in list(photos.iterdir()):
+        image = Image.open(path)
+        width, height = image.size
+        if change == "shrunk":
+            image = image.resize((width // 2, height // 2))
+        if change == "cropped":
+            image = image.crop((width // 50, height // 50, width, height))
+        if change == "darkened":
+            image = image.point([value * 7 // 10 for value in range(256)] * 3)
+        image.save(path.with_suffix(".jpg"), quality=40)
+    pairs = [{f"{name}.png", f"{name}.jpg"} for name in ("astronaut", "cat", "coffee", "rocket")]
+    assert [set(group) for group in names(found(lint_folder(photos), "DUP002"))] == pairs
 
 
-@pytest.mark.parametrize("name", ["astronaut", "cat", "coffee", "rocket"])
-def test_dup003_a_flipped_photo(photos: Path, lint_folder: Lint, found: Found, name: str) -> None:
-    ImageOps.mirror(Image.open(photos / f"{name}.png")).save(photos / "flipped.jpg", quality=80)
+def test_dup003_a_flipped_photo(photos: Path, lint_folder: Lint, found: Found) -> None:
+    for path in list(photos.iterdir()):
+        ImageOps.mirror(Image.open(path)).save(path.with_suffix(".jpg"), quality=80)
     report = lint_folder(photos)
-    assert [set(photos) for photos in names(found(report, "DUP003"))] == [{f"{name}.png", "flipped.jpg"}]
+    pairs = [{f"{name}.png", f"{name}.jpg"} for name in ("astronaut", "cat", "coffee", "rocket")]
+    assert [set(group) for group in names(found(report, "DUP003"))] == pairs
     assert not found(report, "DUP002")
 
 
@@ -181,7 +179,7 @@ def test_set001_does_not_count_copies_or_judge_styles(one_table: Path, lint_fold
     assert not found(lint_folder(one_table), "SET001")
 
 
-@pytest.mark.parametrize(("kind", "enough"), [("person", 15), ("object", 10), ("style", 20)])
+@pytest.mark.parametrize(("kind", "enough"), [("character", 15), ("object", 10), ("style", 20)])
 def test_set002_counts_the_usable_photos(
     photos: Path, lint_folder: Lint, found: Found, kind: Kind, enough: int
 ) -> None:
@@ -212,17 +210,13 @@ def test_faces_are_counted_and_measured_for_persons(people: Path, lint_folder: L
     assert names(found(report, "FAC002")) == [("none.png",)]
     assert names(found(report, "FAC003")) == [("far.png",)]
     assert {finding.severity for finding in found(report, "FAC001") + found(report, "FAC002")} == {"info"}
+    not_sure = {skipped.code for skipped in report.skipped if skipped.reason}
+    assert not_sure == {"FAC001", "FAC002", "FAC003", "FAC004"}, "what a cascade cannot tell has not passed"
 
 
-def test_what_a_cascade_cannot_tell_is_skipped_and_never_passed(people: Path, lint_folder: Lint) -> None:
-    assert {skipped.code for skipped in lint_folder(people, "person").skipped} == {
-        "FAC001",
-        "FAC002",
-        "FAC003",
-        "FAC004",
-    }
-    assert {skipped.code for skipped in lint_folder(people, "object").skipped} == {"FAC003"}
-    assert all(isinstance(skipped, Skipped) and skipped.reason for skipped in lint_folder(people).skipped)
+def test_the_size_of_a_subject_that_is_no_face_is_skipped_and_not_passed(photos: Path, lint_folder: Lint) -> None:
+    assert [skipped.code for skipped in lint_folder(photos, "object").skipped] == ["FAC003"]
+    assert not lint_folder(photos, "style").skipped
 
 
 def test_cap001_is_a_note_when_no_photo_has_a_caption_and_a_warning_when_some_have(
