@@ -1,9 +1,11 @@
 """The TUI: one Textual app, a mode for each step of the road, and the promise that nothing typed is lost."""
 
 import asyncio
+import errno
 import os
 import signal
 import sys
+import termios
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from curation.errors import StatedError
@@ -55,20 +58,21 @@ class LoratuiApp(App[None]):
             self.add_mode(screen.mode, partial(screen, project))
 
     def on_mount(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            loop.add_signal_handler(number, self.hang_up)
+        self._running_loop = asyncio.get_running_loop()
         if self._first != "photos":
             self.switch_mode(self._first)
 
     def hang_up(self) -> None:
-        """Leave at once, with what was typed noted; `run_app` saves it."""
+        """Save what was typed, at once, and leave. Signals call this at any point of the program."""
         self._note_edits()
-        self.exit()
+        self.project.keep_captions()
+        if _terminal_is_gone():
+            os._exit(128 + signal.SIGHUP)  # Textual's output thread died with it: a regular exit can wait for ever
+        self._running_loop.call_soon_threadsafe(self.exit)
 
     def _note_edits(self) -> None:
         for screen in self.screen_stack:
-            if isinstance(screen, CaptionsScreen):
+            if isinstance(screen, CaptionsScreen) and screen.is_mounted:
                 screen.note_edit()
 
     def action_step(self, mode: str) -> None:
@@ -79,7 +83,9 @@ class LoratuiApp(App[None]):
         self.screen.refresh()
 
     def action_help(self) -> None:
-        keys = [(_key_name(binding.key), _meaning(binding)) for binding in self._bindings_of(self.screen)]
+        widgets = {type(widget) for widget in self.screen.query("*") if type(widget).__module__.startswith("loratui")}
+        bindings = [*_own_bindings(*widgets), *self._bindings_of(self.screen)]
+        keys = [(_key_name(binding.key), _meaning(binding)) for binding in bindings]
         self.push_screen(HelpScreen(f"Keys of {STEPS[self.current_mode]}", keys))
 
     async def action_quit(self) -> None:
@@ -104,8 +110,7 @@ class LoratuiApp(App[None]):
         yield SystemCommand("Screenshot", "Save an SVG of this screen", self.deliver_screenshot)
 
     def _bindings_of(self, screen: Screen) -> list[Binding]:
-        own = [binding for binding in type(screen).BINDINGS if isinstance(binding, Binding)]
-        return own + [binding for binding in self.BINDINGS if isinstance(binding, Binding)]
+        return _own_bindings(type(screen), type(self))
 
     def on_recipe_screen_run_started(self, message: RecipeScreen.RunStarted) -> None:
         self.project.watch(message.run)
@@ -129,12 +134,23 @@ def run_app(photos: Path | None, runs_dir: Path, attach: str | None = None) -> i
     if "NO_COLOR" in os.environ:
         os.environ.setdefault("TEXTUAL_THEME", "ansi-dark")  # Textual alone sends RGB greys then
     app = LoratuiApp(project, "train" if attach else "photos")
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        # Not through the event loop, which may be waiting for a terminal that is gone.
+        signal.signal(number, lambda *_: app.hang_up())
     try:
         app.run()
     finally:
         kept = project.keep_captions()
         _say_farewell(project, kept)
     return app.return_code or 0
+
+
+def _terminal_is_gone() -> bool:
+    try:
+        termios.tcgetattr(sys.__stdin__ or 0)
+    except termios.error as error:
+        return error.args[0] == errno.EIO
+    return False
 
 
 def _photos_of_config() -> Path | None:
@@ -161,6 +177,11 @@ def _say_farewell(project: Project, kept: Path | None) -> None:
             )
     for line in lines:
         sys.stderr.write(visible(line) + "\n")
+
+
+def _own_bindings(*kinds: type[DOMNode]) -> list[Binding]:
+    """The bindings that these classes themselves declare."""
+    return [binding for kind in kinds for binding in vars(kind).get("BINDINGS", []) if isinstance(binding, Binding)]
 
 
 def _key_name(key: str) -> str:

@@ -10,12 +10,13 @@ from curation.dataset import Dataset, open_dataset, save_captions
 from curation.errors import StatedError
 from engine.rundir import RunDir, State
 from loratui.monitor import Monitor
-from loratui.recipe import Recipe
+from loratui.recipe import KIND, RESOLUTION, TRIGGER, Recipe, Setting
 
 if TYPE_CHECKING:
     from curation.report import Report
 
 CONFIG_FILE = Path("lora.toml")
+CHECKED_SETTINGS = (KIND, TRIGGER, RESOLUTION)  # what the checks judge by, besides photos and captions
 
 DONE, ATTENTION, BLOCKED, OPEN, GOING = "✓", "!", "✗", "·", "▶"
 RUN_SIGNS: dict[State, str] = {
@@ -69,12 +70,19 @@ class Project:
                 self.recipe = recipe
                 self.dataset = open_dataset(folder, data.caption_column)
 
+    def choose(self, setting: Setting, text: str) -> None:
+        """Take what was typed for a setting."""
+        self.recipe.choose(setting, text)
+        if setting in CHECKED_SETTINGS:
+            self.report = None
+
     def save_captions(self) -> int:
         """Write the unsaved captions; returns how many. Raises CurationError, and keeps them, when it is refused."""
         count = len(self.unsaved)
         if self.dataset and count:
             self.dataset = save_captions(self.dataset, self.unsaved)
             self.unsaved.clear()
+            self.report = None
             _kept_file(self.dataset).unlink(missing_ok=True)
         return count
 

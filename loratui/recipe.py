@@ -37,12 +37,13 @@ class Setting:
 KIND = Setting("concept", "kind", "Kind")
 TRIGGER = Setting("concept", "token_abstraction", "Trigger word")
 INSTANCE_PROMPT = Setting("concept", "instance_prompt", "Instance prompt")
+RESOLUTION = Setting("data", "resolution", "Resolution")
 MAIN_SETTINGS = (
     KIND,
     TRIGGER,
     INSTANCE_PROMPT,
     Setting("model", "pretrained_model_name_or_path", "Model"),
-    Setting("data", "resolution", "Resolution"),
+    RESOLUTION,
     Setting("run", "max_train_steps", "Steps"),
     Setting("run", "train_batch_size", "Batch size"),
     Setting("data", "repeats", "Repeats"),

@@ -25,7 +25,7 @@ class CaptionsScreen(StepScreen):
 
     mode = "captions"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e,enter", "edit", "Edit", tooltip="Write the caption; esc or tab goes back to the list"),
+        Binding("e", "edit", "Edit", tooltip="Write the caption, also with enter; esc or tab goes back to the list"),
         Binding("n", "next_empty", "Next without", tooltip="Go to the next photo without a caption of its own"),
         Binding("ctrl+s", "save", "Save", tooltip="Save now; captions also save by themselves"),
         Binding("ctrl+r", "read_again", "Read again", tooltip="Read the captions on disk again; what was typed stays"),
@@ -125,7 +125,7 @@ class CaptionsScreen(StepScreen):
         try:
             count = self.project.save_captions()
         except StatedError as error:
-            self._say(f"Not saved: {error.problem} What you typed is kept; ctrl+r reads the folder again.")
+            self._say("Not saved, but kept here. ctrl+r reads the folder again.")
             self.tell(error)
             return
         if count:
@@ -142,6 +142,15 @@ class CaptionsScreen(StepScreen):
                 if name not in self.project.unsaved:  # a cell a keystroke would be a screenful of bytes a keystroke
                     table.show_cell(name, "Caption", self._caption(photos[name]))
         self.draw_standings()
+
+    def on_data_table_row_selected(self) -> None:
+        self.action_edit()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In the editor `e` is a letter."""
+        if action == "edit":
+            return not isinstance(self.focused, CaptionArea)
+        return super().check_action(action, parameters)
 
     def action_edit(self) -> None:
         self.query_one(CaptionArea).focus()

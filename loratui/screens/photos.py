@@ -29,9 +29,7 @@ class PhotosScreen(StepScreen):
     mode = "photos"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "open", "Open folder", tooltip="Type the path of a folder of photos; enter opens it"),
-        Binding(
-            "x", "leave_out_or_take_back", "Leave out/back", tooltip="Leave the photo out of training, or take it back"
-        ),
+        Binding("x", "leave_out_or_back", "Leave out/back", tooltip="Leave the photo out of training, or take it back"),
         Binding("ctrl+r", "read_again", "Read again", tooltip="Read the folder again; what was typed stays"),
     ]
 
@@ -134,7 +132,7 @@ class PhotosScreen(StepScreen):
         self.on_screen_resume()
 
     def on_setting_row_typed(self, event: SettingRow.Typed) -> None:
-        self.project.recipe.choose(event.setting, event.text)
+        self.project.choose(event.setting, event.text)
         self._draw_concept()
         self._draw_meaning(event.setting)
         self.draw_standings()

@@ -86,7 +86,7 @@ class RecipeScreen(StepScreen):
         self.query_one("#toml-text", Static).update(visible_lines(recipe.toml()))
 
     def on_setting_row_typed(self, event: SettingRow.Typed) -> None:
-        self.project.recipe.choose(event.setting, event.text)
+        self.project.choose(event.setting, event.text)
         self.draw()
         self.draw_standings()
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import Footer, Input, TextArea
 from textual.worker import Worker, WorkerState
 
 from curation.errors import StatedError
@@ -21,7 +21,7 @@ class StepScreen(Screen[None]):
     mode: str
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave_field", "Leave the field", show=False, tooltip="So that keys act again")
+        Binding("escape", "leave_field", "Leave field", tooltip="So that keys act again; tab does the same")
     ]
 
     def __init__(self, project: Project) -> None:
@@ -57,6 +57,10 @@ class StepScreen(Screen[None]):
             self.notify(
                 visible(repr(event.worker.error)), title="This should not happen", severity="error", markup=False
             )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leaving a field is offered in a field only."""
+        return action != "leave_field" or isinstance(self.focused, Input | TextArea)
 
     def action_leave_field(self) -> None:
         self.set_focus(None)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -52,6 +53,7 @@ class TrainScreen(StepScreen):
     def on_mount(self) -> None:
         self._logged = 0
         self._drawn: Monitor | None = None
+        self._drawn_state = ""
         titles = {"runs": "Runs", "loss": "Loss", "rate": "Learning rate", "log": "Log"}
         for id, title in titles.items():
             self.query_one(f"#{id}").border_title = title
@@ -71,11 +73,15 @@ class TrainScreen(StepScreen):
 
     def _poll(self) -> None:
         monitor = self.project.monitor
-        if self.query_one(ContentSwitcher).current == "runs":
+        if not self._run_is_shown:
             self._draw_runs()
         elif monitor and monitor.refresh():
             self._draw_run(monitor)
             self.draw_standings()
+
+    @property
+    def _run_is_shown(self) -> bool:
+        return self.is_mounted and self.query_one(ContentSwitcher).current == "run"
 
     # The runs there are
 
@@ -129,12 +135,13 @@ class TrainScreen(StepScreen):
         self.query_one("#rate").border_subtitle = pivot
         self._draw_log(monitor)
         self._draw_files(monitor)
+        if monitor.state != self._drawn_state:
+            self._drawn_state = monitor.state
+            self.refresh_bindings()
 
     def _draw_progress(self, monitor: Monitor) -> None:
         done, total = monitor.progress or (monitor.step, monitor.total_steps)
-        phase = monitor.phase.replace("_", " ") if monitor.active else monitor.state
-        if monitor.state == "starting":
-            phase = "starting the worker"
+        phase = (monitor.phase.replace("_", " ") or "starting the worker") if monitor.active else monitor.state
         self.query_one("#phase", Static).update(f"{phase} {done}/{total}")
         self.query_one(ProgressBar).update(total=max(total, 1), progress=done)
 
@@ -151,8 +158,8 @@ class TrainScreen(StepScreen):
             text = f"{problem}\n{remedy}\nGo on from the newest checkpoint: loratui resume {monitor.name}"
         elif monitor.verified:
             state = "verified" if monitor.verified.ok else "NOT verified"
-            files = "\n".join(visible(str(monitor.run.path / file)) for file in monitor.verified.files)
-            text = f"Files, {state}:\n{files}"
+            files = ", ".join(visible(Path(file).name) for file in monitor.verified.files)
+            text = f"Files, {state}: {files}\nin {visible(str(monitor.run.output))}"
         elif monitor.samples:
             text = f"Newest sample: {visible(str(monitor.samples[-1]))}"
         else:
@@ -162,8 +169,8 @@ class TrainScreen(StepScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "stop":
             monitor = self.project.monitor
-            return bool(monitor and monitor.active and self.query_one(ContentSwitcher).current == "run")
-        return True
+            return bool(monitor and monitor.active and self._run_is_shown)
+        return super().check_action(action, parameters)
 
     def action_stop(self) -> None:
         """Ask the run to end, once the user has confirmed."""

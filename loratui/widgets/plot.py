@@ -79,4 +79,5 @@ class Plot(Widget):
 def _cells(top: str, under: str, line_style: Style, dots_style: Style) -> Iterator[Segment]:
     """The cells of one line: where the joined line passes, it hides the dots under it."""
     for in_front, pairs in groupby(zip(top, under, strict=True), lambda pair: pair[0] != NOTHING):
-        yield Segment("".join(pair[not in_front] for pair in pairs), line_style if in_front else dots_style)
+        text = "".join(pair[not in_front] for pair in pairs).replace(NOTHING, " ")
+        yield Segment(text, line_style if in_front else dots_style)

@@ -1,0 +1,141 @@
+"""Captions in the TUI: written, saved by themselves, and never lost."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from curation.dataset import open_dataset
+from tests.loratui.tui import NARROW, WIDE, app_on, go, sees, wait_for, write
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def captions(photos: Path) -> dict[str, str | None]:
+    return {photo.name: photo.caption for photo in open_dataset(photos).photos}
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_a_caption_is_saved_when_one_goes_on_to_the_next_photo(photos: Path, size: tuple[int, int]) -> None:
+    async with app_on(photos).run_test(notifications=True, size=size) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, "a TOK astronaut")
+        await go(pilot, "pagedown")
+        assert captions(photos)["astronaut.png"] == "a TOK astronaut"
+        await write(pilot, "a TOK cat, [/foo]")
+        text = await go(pilot, "escape", "j")
+        assert captions(photos)["cat.png"] == "a TOK cat, [/foo]"
+        assert "a TOK cat" in text
+
+
+async def test_a_caption_is_saved_when_one_leaves_the_screen(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, "first")
+        await go(pilot, "escape", "1")
+        assert captions(photos)["astronaut.png"] == "first"
+
+
+async def test_a_caption_is_saved_by_ctrl_s_and_when_one_rests(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, "one")
+        text = await go(pilot, "ctrl+s")
+        assert captions(photos)["astronaut.png"] == "one"
+        assert "Saved 1 caption." in text
+        await write(pilot, " two")
+        await wait_for(pilot, lambda: captions(photos)["astronaut.png"] == "one two")
+
+
+async def test_going_back_to_the_first_wording_after_a_save_is_an_edit_too(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, "x")
+        await go(pilot, "ctrl+s", "backspace", "ctrl+s")
+        assert captions(photos)["astronaut.png"] == ""
+
+
+async def test_looking_at_captions_writes_nothing(photos: Path) -> None:
+    odd = '{"file_name": "astronaut.png", "prompt": "one\\u2028two\\r\\nthree"}\n'
+    (photos / "metadata.jsonl").write_text(odd)
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "j", "j", "k", "k", "e", "escape", "1", "3", "q")
+    assert (photos / "metadata.jsonl").read_text() == odd
+
+
+async def test_quitting_in_the_middle_of_a_word_saves_it(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, "half a wo")
+        await go(pilot, "escape", "q")
+    assert captions(photos)["astronaut.png"] == "half a wo"
+
+
+async def test_a_file_that_another_program_changed_is_not_overwritten(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, "mine")
+        other = {"file_name": "cat.png", "prompt": "theirs"}
+        (photos / "metadata.jsonl").write_text(json.dumps(other) + "\n")
+        await pilot.press("ctrl+s")
+        await sees(pilot, "metadata.jsonl was changed by", "1 unsaved")
+        assert captions(photos) == {"astronaut.png": None, "cat.png": "theirs", "coffee.png": None, "rocket.png": None}
+        await go(pilot, "ctrl+r", "ctrl+s")
+        assert captions(photos)["astronaut.png"] == "mine"
+        assert captions(photos)["cat.png"] == "theirs"
+
+
+async def test_captions_that_cannot_be_saved_at_the_end_come_back_the_next_time(photos: Path) -> None:
+    app = app_on(photos)
+    async with app.run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, "mine")
+        (photos / "metadata.jsonl").write_text("")
+        app.hang_up()
+        await pilot.pause()
+    kept = app.project.keep_captions()
+    assert kept is not None and kept.is_relative_to(photos)
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        text = await go(pilot, "3")
+        assert "mine" in text and "not saved" in text
+        await go(pilot, "ctrl+s")
+    assert captions(photos)["astronaut.png"] == "mine"
+    assert not kept.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+async def test_a_folder_that_cannot_be_written_is_told(photos: Path) -> None:
+    photos.chmod(0o500)
+    try:
+        async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+            await go(pilot, "3", "e")
+            await write(pilot, "x")
+            await pilot.press("ctrl+s")
+            await sees(pilot, "Not saved")
+    finally:
+        photos.chmod(0o700)
+
+
+async def test_n_goes_to_the_next_photo_without_a_caption(photos: Path) -> None:
+    rows = [{"file_name": name, "prompt": "a TOK"} for name in ("cat.png", "coffee.png")]
+    (photos / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        text = await go(pilot, "3", "n")
+        assert "─ rocket.png" in text
+
+
+async def test_the_photo_is_shown_beside_its_caption(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        text = await go(pilot, "3")
+        assert text.count("▀") > 500
+
+
+async def test_a_file_that_is_no_photo_says_so_in_its_place(photos: Path) -> None:
+    (photos / "a.jpg").write_text("not a photo")
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        text = await go(pilot, "3")
+        assert "a.jpg cannot be read" in text

@@ -1,0 +1,169 @@
+"""Recipe in the TUI: checked as one types, written as lora.toml, started as a run."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.config import load_config
+from engine.errors import ConfigError
+from engine.rundir import list_runs
+from loratui.recipe import INSTANCE_PROMPT, KIND, MAIN_SETTINGS, Recipe, Setting
+from tests.loratui.tui import NARROW, WIDE, app_on, go, sees, wait_for, write
+
+RANK = Setting("lora", "rank", "Rank")
+LEARNING_RATE = Setting("optimizer", "learning_rate", "Learning rate")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def keys_to(label: str) -> list[str]:
+    """The keys from the first setting of the screen to the one with that label."""
+    return ["tab"] * [setting.label for setting in MAIN_SETTINGS].index(label)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_the_plan_follows_what_is_typed(photos: Path, size: tuple[int, int]) -> None:
+    async with app_on(photos).run_test(notifications=True, size=size) as pilot:
+        text = await go(pilot, "4")
+        assert "500 steps, pivot at step 250" in text
+        await go(pilot, *keys_to("Steps"))
+        await write(pilot, "80")
+        text = await go(pilot)
+        assert "80 steps, pivot at step 40" in text
+        assert "4 photos, 20 epochs of 4 steps" in text
+
+
+async def test_a_value_that_does_not_fit_is_told_at_once_and_stops_the_start(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "4", *keys_to("Rank"))
+        await write(pilot, "many")
+        await sees(pilot, "does not fit", "4 Recipe  ✗ mend")
+        await go(pilot, "escape", "s")
+        assert list_runs(Path("runs")) == []
+        await go(pilot, *["shift+tab"], *keys_to("Rank"))
+
+
+async def test_settings_that_contradict_each_other_are_explained(photos: Path) -> None:
+    (Path.cwd() / "lora.toml").write_text(f"""
+[data]
+instance_data_dir = "{photos}"
+[text_encoder]
+train_text_encoder = true
+train_text_encoder_ti = true
+""")
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "4")
+        await sees(pilot, "are both", "Keep one", "✗ mend")
+
+
+async def test_w_writes_the_lora_toml_that_is_shown(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "4", *keys_to("Rank"))
+        await write(pilot, "8")
+        await go(pilot, "escape", "w")
+    config = load_config(Path("lora.toml"))
+    assert (config.lora.rank, config.data.instance_data_dir) == (8, str(photos))
+    assert config.concept.instance_prompt == "a photo of TOK"
+
+
+async def test_another_lora_toml_is_replaced_only_when_one_says_so(photos: Path) -> None:
+    Path("lora.toml").write_text("# about something else\n[lora]\nrank = 4\n")
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        text = await go(pilot, "4", "w")
+        assert "Replace it?" in text
+        await go(pilot, "escape")
+        assert "something else" in Path("lora.toml").read_text()
+        await go(pilot, "w")
+        await go(pilot, "y")
+    assert load_config(Path("lora.toml")).data.instance_data_dir == str(photos)
+
+
+async def test_the_lora_toml_about_these_photos_is_where_one_starts(photos: Path) -> None:
+    recipe = Recipe.for_photos(photos)
+    recipe.choose(RANK, "12")
+    Path("lora.toml").write_text(recipe.toml())
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        assert pilot.app.project.recipe.text(RANK) == "12"  # type: ignore[attr-defined]
+
+
+async def test_a_run_that_cannot_start_says_why(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "4", *keys_to("Model"))
+        await write(pilot, "/no/model")
+        await go(pilot, "escape", "s")
+        await sees(pilot, "/no/model")
+        assert pilot.app.current_mode == "recipe"
+        assert list_runs(Path("runs")) == []
+
+
+def test_an_emptied_field_goes_back_to_the_preset() -> None:
+    recipe = Recipe({"concept": {"kind": "object"}})
+    assert (recipe.text(RANK), recipe.value_text(RANK)) == ("", "16")
+    recipe.choose(RANK, "8")
+    assert (recipe.text(RANK), recipe.value_text(RANK)) == ("8", "8")
+    recipe.choose(RANK, " ")
+    assert (recipe.text(RANK), recipe.value_text(RANK)) == ("", "16")
+
+
+def test_another_kind_brings_its_preset() -> None:
+    recipe = Recipe({})
+    recipe.choose(KIND, "person")
+    assert recipe.value_text(RANK) == "32"
+
+
+def test_an_unset_rate_shows_the_guides() -> None:
+    recipe = Recipe({})
+    assert recipe.value_text(LEARNING_RATE) == "1"
+    recipe.choose(Setting("optimizer", "optimizer", ""), "adamw")
+    assert recipe.value_text(LEARNING_RATE) == "0.0001"
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many"])
+def test_a_problem_is_kept_by_its_field_and_does_not_count(text: str) -> None:
+    recipe = Recipe({})
+    recipe.choose(RANK, text)
+    assert isinstance(recipe.problems[RANK], ConfigError)
+    assert recipe.problem() is recipe.problems[RANK]
+    assert recipe.compose().config.lora.rank == 16
+    recipe.choose(RANK, "8")
+    assert recipe.problem() is None
+
+
+def test_what_is_written_is_read_back_the_same(tmp_path: Path) -> None:
+    recipe = Recipe.for_photos(tmp_path)
+    recipe.choose(INSTANCE_PROMPT, 'a "quoted" photo of TOK, [/foo] 日本')
+    recipe.choose(Setting("loss", "snr_gamma", ""), "none")
+    path = tmp_path / "lora.toml"
+    path.write_text(recipe.toml())
+    assert Recipe.from_file(path).compose().config == recipe.compose().config
+
+
+@pytest.mark.slow
+async def test_a_run_is_started_watched_left_and_attached_to_again(photos: Path) -> None:
+    app = app_on(photos)
+    async with app.run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "4", *keys_to("Model"))
+        await write(pilot, "tiny")
+        await pilot.press("tab")
+        await write(pilot, "64")
+        await pilot.press("tab")
+        await write(pilot, "40")
+        await go(pilot, "escape", "s")
+        await wait_for(pilot, lambda: app.current_mode == "train")
+        monitor = app.project.monitor
+        assert monitor is not None
+        await wait_for(pilot, lambda: monitor.step > 0)
+        await pilot.press("q")
+    assert monitor.run.is_alive()
+    again = app_on(photos)
+    async with again.run_test(notifications=True, size=WIDE) as pilot:
+        text = await go(pilot, "5")
+        assert monitor.name in text
+        await go(pilot, "enter")
+        await wait_for(pilot, lambda: again.project.monitor is not None and again.project.monitor.state == "finished")
+        await sees(pilot, "finished", "verified", f"{monitor.name}.safetensors")
+        assert again.project.monitor is not None
+        assert [step for step, _ in again.project.monitor.losses] == list(range(1, 41))

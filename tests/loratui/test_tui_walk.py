@@ -1,0 +1,202 @@
+"""The road in the TUI, walked with the keyboard: strip, help, palette, footer, quitting, and what stays unimported."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from skimage import data
+from textual.binding import Binding
+from textual.widgets import DataTable
+from textual.widgets._footer import FooterKey
+
+from curation.dataset import exclude, open_dataset, save_captions
+from loratui.widgets.step_strip import STEPS
+from tests.loratui.program import wait_until
+from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees
+
+HOSTILE = ("[/foo]", "[red]", "\x1b[31mred\x1b]0;owned\x07", "日本語の写真", "👩‍👩‍👧 family", "\u202egnp")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """lora.toml and runs belong to the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_number_keys_walk_the_road(photos: Path, size: tuple[int, int]) -> None:
+    async with app_on(photos).run_test(notifications=True, size=size) as pilot:
+        for number, title in enumerate(STEPS.values(), start=1):
+            text = await go(pilot, str(number))
+            assert text.splitlines()[0].count(f" {number} {title} ")
+            assert pilot.app.current_mode == title.lower()
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_the_footer_has_at_most_eight_keys_and_is_not_cut(photos: Path, size: tuple[int, int]) -> None:
+    async with app_on(photos).run_test(notifications=True, size=size) as pilot:
+        for number in "12345":
+            await go(pilot, number)
+            keys = list(pilot.app.screen.query(FooterKey))
+            assert 3 <= len(keys) <= 8
+            assert all(key.region.right <= size[0] for key in keys)
+
+
+async def test_without_photos_the_first_screen_asks_for_their_folder(photos: Path) -> None:
+    async with app_on(None).run_test(notifications=True, size=NARROW) as pilot:
+        assert pilot.app.focused is not None and pilot.app.focused.id == "folder"
+        await pilot.press(*str(photos))
+        await pilot.press("enter")
+        await sees(pilot, "astronaut.png", "512 x 512", "4 to train on, 0 left out")
+
+
+async def test_every_screen_comes_up_without_photos() -> None:
+    async with app_on(None).run_test(notifications=True, size=NARROW) as pilot:
+        await go(pilot, "escape")
+        for number in "2345":
+            await go(pilot, number)
+        assert pilot.app.current_mode == "train"
+
+
+async def test_a_folder_that_is_not_there_is_told_in_two_sentences() -> None:
+    async with app_on(None).run_test(notifications=True, size=WIDE) as pilot:
+        await pilot.press(*"/nowhere")
+        await pilot.press("enter")
+        await sees(pilot, "There is no folder /nowhere.", "Check the path to the photos.")
+
+
+async def test_question_mark_lists_the_keys_of_the_screen(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3")
+        text = await go(pilot, "question_mark")
+        assert "Keys of Captions" in text and "Next photo" in text
+        text = await go(pilot, "escape")
+        assert "Keys of Captions" not in text
+
+
+async def test_every_key_has_its_action(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        for number in "12345":
+            await go(pilot, number)
+            screen = pilot.app.screen
+            for node in {screen, pilot.app, *screen.query("*")}:
+                for binding in vars(type(node)).get("BINDINGS", []):
+                    name = binding.action.partition("(")[0] if isinstance(binding, Binding) else ""
+                    owner = pilot.app if name.startswith("app.") else node
+                    assert hasattr(owner, f"action_{name.removeprefix('app.')}") or not name, name
+
+
+async def test_the_palette_offers_the_actions_of_the_screen(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "4")
+        await go(pilot, "ctrl+p")
+        await pilot.press(*"write lora")
+        await pilot.pause(0.5)
+        await go(pilot, "enter")
+        await pilot.pause(0.2)
+    assert Path("lora.toml").exists()
+
+
+async def test_a_photo_can_be_left_out_and_taken_back(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        text = await go(pilot, "x")
+        assert "left out: left out by hand" in text
+        assert [photo.name for photo in open_dataset(photos).trainable] == ["cat.png", "coffee.png", "rocket.png"]
+        await go(pilot, "x")
+        assert len(open_dataset(photos).trainable) == 4
+
+
+@pytest.fixture
+def hostile_photos(tmp_path: Path) -> Iterator[Path]:
+    """Photos whose names and captions look like markup, move the cursor, or are wider than they seem."""
+    folder = tmp_path / "hostile [red]"
+    folder.mkdir()
+    picture = Image.fromarray(data.cat())
+    for number, words in enumerate(HOSTILE):
+        picture.save(folder / f"{number} {words.replace('/', '')}.png")
+    dataset = open_dataset(folder)
+    captions = {photo.name: words for photo, words in zip(dataset.photos, HOSTILE, strict=True)}
+    dataset = save_captions(dataset, captions)
+    exclude(dataset, {dataset.photos[1].name: "[/reason]\x1b[2J"})
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_hostile_text_is_shown_not_obeyed(hostile_photos: Path, size: tuple[int, int]) -> None:
+    async with app_on(hostile_photos).run_test(notifications=True, size=size) as pilot:
+        seen = ""
+        for number in "12345":
+            seen += await go(pilot, number)
+            table = next(iter(pilot.app.screen.query(DataTable)), None)
+            for _ in range(table.row_count if table else 0):
+                seen += await go(pilot, "j")
+        assert "\x1b" not in seen and "\x07" not in seen and "\u202e" not in seen
+        for words in ("[/foo]", "[red]", "日本語の写真", "family", "\\x1b[31mred"):
+            assert words in seen
+
+
+async def test_quitting_leaves_the_program(photos: Path) -> None:
+    app = app_on(photos)
+    async with app.run_test(notifications=True, size=WIDE) as pilot:
+        await pilot.press("q")
+        await pilot.pause()
+    assert app.return_code == 0
+
+
+def test_the_first_screen_imports_nothing_heavy(photos: Path) -> None:
+    program = """
+import asyncio, json, sys
+from pathlib import Path
+from tests.loratui.tui import app_on
+async def show():
+    async with app_on(Path(sys.argv[1])).run_test(notifications=True, size=(80, 24)) as pilot:
+        await pilot.pause()
+asyncio.run(show())
+heavy = {"torch", "diffusers", "transformers", "peft", "cv2", "skimage", "scipy"}
+print(json.dumps(sorted(heavy & set(sys.modules))))
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(photos)], cwd=root, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+def test_closing_the_terminal_saves_what_was_typed(photos: Path, tmp_path: Path) -> None:
+    def tmux(*words: str) -> str:
+        done = subprocess.run(["tmux", "-S", str(tmp_path / "tmux"), *words], capture_output=True, text=True)
+        return done.stdout
+
+    def shows(words: str) -> bool:
+        return words in tmux("capture-pane", "-p", "-t", "tui")
+
+    command = f"cd {tmp_path}; PYTHONPATH={Path(__file__).parents[2]} {sys.executable} -m loratui --photos {photos}"
+    tmux("new-session", "-d", "-x", "80", "-y", "24", "-s", "tui", command)
+    try:
+        wait_until(lambda: shows("astronaut.png"), "the first screen")
+        tmux("send-keys", "-t", "tui", "3")
+        wait_until(lambda: shows("Caption"), "the captions")
+        tmux("send-keys", "-t", "tui", "e")
+        wait_until(lambda: shows("Leave field"), "the editor")
+        tmux("send-keys", "-l", "-t", "tui", "a TOK astronaut")
+        wait_until(lambda: shows("a TOK astronaut"), "the caption")
+    finally:
+        tmux("kill-server")
+    wait_until(lambda: (photos / "metadata.jsonl").exists(), "the caption on disk")
+    assert open_dataset(photos).photos[0].caption == "a TOK astronaut"
+
+
+async def test_the_screen_fits_a_narrow_terminal(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=NARROW) as pilot:
+        for number in "12345":
+            await go(pilot, number)
+            assert pilot.app.screen.max_scroll_y == 0
+            assert len(screen_text(pilot).splitlines()) <= NARROW[1]

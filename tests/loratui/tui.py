@@ -1,0 +1,65 @@
+"""The TUI as its users see it: the text on the screen, and waiting for what runs in the background."""
+
+import html
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from loratui.app import LoratuiApp
+from loratui.project import Project
+
+WIDE, NARROW = (120, 40), (80, 24)
+CELL_WIDTH = 12.2  # of Rich's SVG export, in its own units
+
+
+def app_on(photos: Path | None, runs_dir: Path = Path("runs")) -> LoratuiApp:
+    """The app as `loratui --photos PHOTOS --runs-dir RUNS_DIR` starts it."""
+    project = Project(runs_dir)
+    if photos:
+        project.open(photos)
+    return LoratuiApp(project)
+
+
+async def go(pilot: Pilot, *keys: str) -> str:
+    """Press keys, wait until the work they set off is done, and return the text on the screen."""
+    await pilot.press(*keys)
+    await pilot.pause()
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+    await pilot.pause()
+    return screen_text(pilot)
+
+
+async def write(pilot: Pilot, text: str) -> None:
+    """Type text, character by character."""
+    await pilot.press(*("space" if character == " " else character for character in text))
+    await pilot.pause()
+
+
+async def wait_for(pilot: Pilot, condition: Callable[[], bool], tries: int = 1200) -> None:
+    """Let the app go on until `condition` holds; fail when it does not in good time."""
+    for _ in range(tries):
+        if condition():
+            return
+        await pilot.pause(0.1)
+    raise AssertionError(f"waited in vain; the screen shows:\n{screen_text(pilot)}")
+
+
+async def sees(pilot: Pilot, *words: str) -> None:
+    """Wait until all of these stand on the screen; notifications come with a delay."""
+    await wait_for(pilot, lambda: all(word in screen_text(pilot) for word in words), tries=100)
+
+
+def screen_text(pilot: Pilot) -> str:
+    """What stands on the screen, line by line; parts of a line at their columns."""
+    lines: dict[float, str] = {}
+    svg = pilot.app.export_screenshot()
+    parts = re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)" textLength[^>]*>([^<]*)</text>', svg)
+    for x, y, text in parts:
+        line = lines.get(float(y), "")
+        lines[float(y)] = line.ljust(round(float(x) / CELL_WIDTH)) + html.unescape(text).replace("\xa0", " ").rstrip(
+            "\n"
+        )
+    return "\n".join(lines[y] for y in sorted(lines))
