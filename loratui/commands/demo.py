@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -47,12 +49,12 @@ def demo(
     output: Annotated[
         Path | None, typer.Option(help="A new or empty folder for everything; ./loratui-demo without it.")
     ] = None,
-    photos: Annotated[Path | None, typer.Option(help="Photos of your own to take instead of the samples.")] = None,
+    photos: Annotated[Path | None, typer.Option(help="A folder of photos to copy instead of the samples.")] = None,
 ) -> None:
     """Go the whole road in about a minute, offline: lint, captions, training, verification, pictures.
 
     It runs the commands that it prints, on public-domain photos with planted faults and a tiny SDXL with random
-    weights, so the pictures at the end are noise. Nothing outside the output folder is touched.
+    weights, so the pictures at the end are noise. All goes to the output folder; the tiny model is kept in the cache.
     """
     from rich.console import Console
     from rich.text import Text
@@ -63,28 +65,23 @@ def demo(
     require("train", "loratui demo")
     folder = output or Path(free_name(Path(), "loratui-demo"))
     _must_be_empty(folder)
-    if photos is None:
-        from loratui.demo_photos import write_demo_photos
-
-        photos = folder / "photos"
-        write_demo_photos(photos)
-
+    _lay_out(photos, folder / "photos")
     console = Console(highlight=False, soft_wrap=True)
-    steps = road(photos, folder)
-    for step in steps:
-        console.print(Text(f"\n{step.why}", "bold"))
-        console.print(Text(f"$ {step.command}", "cyan"))
-        code = _run(step)
-        if code not in step.fine:
-            reason = "interrupted" if code == INTERRUPTED else f"`{step.command}` returned exit code {code}"
-            Console(stderr=True, soft_wrap=True).print(Text(f"The demo ends here: {reason}.", "bold red"))
-            raise typer.Exit(code)
+    with _noting_interrupts() as interrupts:
+        for step in road(folder):
+            console.print(Text(f"\n{step.why}", "bold"))
+            console.print(Text(f"$ {step.command}", "cyan"))
+            code = subprocess.run([sys.executable, "-m", "loratui", *step.arguments], check=False).returncode
+            if interrupts or code not in step.fine:
+                reason = "interrupted" if interrupts else f"`{step.command}` returned exit code {code}"
+                Console(stderr=True, soft_wrap=True).print(Text(f"The demo ends here: {reason}.", "bold red"))
+                raise typer.Exit(INTERRUPTED if interrupts else code)
     console.print(Text(_farewell(folder)))
 
 
-def road(photos: Path, folder: Path) -> Iterator[Step]:
+def road(folder: Path) -> Iterator[Step]:
     """The demo's commands, in order, made as they are needed: later ones look at what the earlier ones left."""
-    fixed, config, runs = folder / "photos-fixed", folder / "lora.toml", folder / "runs"
+    photos, fixed, config, runs = (folder / name for name in ("photos", "photos-fixed", "lora.toml", "runs"))
     yield Step(
         "Settings: a preset for a person, and what makes this demo short.",
         ["init", str(photos), "--kind", "person", "--output", str(config), *_repeat("--set", DEMO_SETTINGS)],
@@ -95,6 +92,8 @@ def road(photos: Path, folder: Path) -> Iterator[Step]:
         frozenset({0, 1}),
     )
     yield Step("What does a rule look at, and why does it matter?", ["explain", "SET001"])
+    if not fixed.exists():  # there was nothing to mend
+        fixed = photos
     yield Step("A caption for every photo.", ["caption", "set", str(fixed), CAPTION, "--empty"])
     yield Step(
         "A better one where there is more to say.",
@@ -102,7 +101,7 @@ def road(photos: Path, folder: Path) -> Iterator[Step]:
     )
     yield Step("They lie in metadata.jsonl.", ["caption", "list", str(fixed)])
     yield Step(
-        "Train on the copy: pivotal tuning, Prodigy, min-SNR, in a process of its own.",
+        "Train: pivotal tuning, Prodigy, min-SNR, in a process of its own.",
         [
             *("train", str(config), "--instance_data_dir", str(fixed)),
             *("--name", "demo", "--runs-dir", str(runs)),
@@ -136,19 +135,27 @@ def _must_be_empty(folder: Path) -> None:
         raise EngineError(f"{folder} is not an empty folder.", "Choose another place with --output.")
 
 
-def _run(step: Step) -> int:
-    """Run the step's command in this terminal; its exit code, or INTERRUPTED after a Ctrl-C.
+def _lay_out(given: Path | None, photos: Path) -> None:
+    """Put copies of the given photos, or else the samples, into the folder `photos`."""
+    from curation.dataset import open_dataset
+    from loratui.demo_photos import write_demo_photos
 
-    Ctrl-C reaches the command too, and it may end in its own way: `train` asks whether its run shall go on.
-    """
+    if given is None:
+        write_demo_photos(photos)
+    else:
+        shutil.copytree(open_dataset(given).root, photos)
+
+
+@contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """Collect Ctrl-C's instead of dying of them: each reaches the running command too, which ends in its own way."""
     interrupts: list[int] = []
     # A handler of our own, because a signal that is ignored would stay ignored in the command.
     before = signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
     try:
-        code = subprocess.run([sys.executable, "-m", "loratui", *step.arguments], check=False).returncode
+        yield interrupts
     finally:
         signal.signal(signal.SIGINT, before)
-    return INTERRUPTED if interrupts or code == -signal.SIGINT else code
 
 
 def _repeat(option: str, values: Sequence[str]) -> list[str]:
