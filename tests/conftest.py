@@ -1,11 +1,15 @@
 """What tests of every package share: real photos, and the place of larger sets where they are at hand."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from skimage import data
+
+# The tests run side by side, and the tiny model gains nothing from a second thread; torch reads this when imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
