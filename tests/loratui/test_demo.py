@@ -1,6 +1,7 @@
 """The demo: photos with faults that lint finds, and the whole road from them by commands that anyone can repeat."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -122,6 +123,7 @@ def test_a_command_that_fails_ends_the_demo_with_its_exit_code_and_its_name(tmp_
     (photos / "notes.jpg").write_text("not a photo")
     done = run_loratui("demo", "--output", tmp_path / "demo", "--photos", photos)
     assert done.returncode == 2, done.stdout + done.stderr
+    assert re.search(r"The demo ends here: `loratui lint .*` returned exit code 2\.\n$", done.stderr)
     assert "Traceback" not in done.stderr
 
 
