@@ -85,7 +85,7 @@ class LoratuiApp(App[None]):
     def action_help(self) -> None:
         widgets = {type(widget) for widget in self.screen.query("*") if type(widget).__module__.startswith("loratui")}
         bindings = [*_own_bindings(*widgets), *self._bindings_of(self.screen)]
-        keys = [(_key_name(binding.key), _meaning(binding)) for binding in bindings]
+        keys = [(key_name(binding.key), _meaning(binding)) for binding in bindings]
         self.push_screen(HelpScreen(f"Keys of {STEPS[self.current_mode]}", keys))
 
     async def action_quit(self) -> None:
@@ -184,8 +184,9 @@ def _own_bindings(*kinds: type[DOMNode]) -> list[Binding]:
     return [binding for kind in kinds for binding in vars(kind).get("BINDINGS", []) if isinstance(binding, Binding)]
 
 
-def _key_name(key: str) -> str:
-    return key.replace("question_mark", "?").replace(",", ", ")
+def key_name(key: str) -> str:
+    """A key as its users know it."""
+    return key.replace("question_mark", "?")
 
 
 def _meaning(binding: Binding) -> str:

@@ -65,6 +65,7 @@ class Recipe:
     def __init__(self, chosen: Mapping[str, Mapping[str, Any]]) -> None:
         self._chosen = {section: dict(values) for section, values in chosen.items()}
         self.problems: dict[Setting, StatedError] = {}
+        self._composed: Composed | None = None
 
     @classmethod
     def for_photos(cls, photos: Path) -> "Recipe":
@@ -86,6 +87,7 @@ class Recipe:
 
     def choose(self, setting: Setting, text: str) -> None:
         """Take what was typed for a setting; empty text goes back to the preset's or the default value."""
+        self._composed = None
         self.problems.pop(setting, None)
         self._chosen.get(setting.section, {}).pop(setting.key, None)
         if not text.strip():
@@ -116,7 +118,9 @@ class Recipe:
 
     def compose(self) -> Composed:
         """Preset, defaults and what was chosen; fields with a problem are left out."""
-        return compose(flags=self._chosen)
+        if self._composed is None:  # asked for dozens of times between two keystrokes
+            self._composed = compose(flags=self._chosen)
+        return self._composed
 
     def problem(self) -> StatedError | None:
         """The first thing that is wrong: a field, or settings that contradict each other."""

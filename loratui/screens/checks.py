@@ -28,7 +28,7 @@ class ChecksScreen(StepScreen):
 
     mode = "checks"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "check", "Check again"),
+        Binding("r", "check", "Check again", tooltip="Check the photos as they are now"),
         Binding(
             "x", "leave_out", "Leave out", tooltip="Leave the finding's photos out of training; of copies one stays"
         ),
@@ -64,7 +64,7 @@ class ChecksScreen(StepScreen):
             yield Static(id="verdict-line", markup=False)
             yield ProgressBar(show_eta=False)
         with Horizontal(classes="panes"):
-            yield QuietTable(("Severity", "Rule", "Photos"), id="findings")
+            yield QuietTable(("Severity", "Photos", "Rule"), id="findings")
             with VerticalScroll(id="detail", classes="panel", can_focus=True):
                 yield Static(id="detail-text", markup=False)
 
@@ -207,9 +207,10 @@ def _cells(entry: Finding | Skipped) -> tuple[str, str, str]:
     from curation.checks import rule
 
     if isinstance(entry, Skipped):
-        return "not checked", f"{entry.code} {rule(entry.code).name}", ""
+        return "not checked", "", f"{entry.code} {rule(entry.code).name}"
     more = f" +{len(entry.photos) - 1}" if len(entry.photos) > 1 else ""
-    return entry.severity, f"{entry.code} {entry.rule}", f"{entry.photos[0]}{more}" if entry.photos else "the whole set"
+    photos = f"{entry.photos[0]}{more}" if entry.photos else "the whole set"
+    return entry.severity, photos, f"{entry.code} {entry.rule}"
 
 
 def _detail(entry: Finding | Skipped) -> Text:

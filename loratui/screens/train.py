@@ -215,5 +215,5 @@ def _numbers(monitor: Monitor) -> Text:
     text = Text(no_wrap=False)
     for name, value in parts:
         text.append(f"{name} ", "dim")
-        text.append(f"{value}   ", "bold")
+        text.append(f"{value}  ", "bold")
     return text

@@ -43,7 +43,6 @@ async def test_a_value_that_does_not_fit_is_told_at_once_and_stops_the_start(pho
         await sees(pilot, "does not fit", "4 Recipe  ✗ mend")
         await go(pilot, "escape", "s")
         assert list_runs(Path("runs")) == []
-        await go(pilot, *["shift+tab"], *keys_to("Rank"))
 
 
 async def test_settings_that_contradict_each_other_are_explained(photos: Path) -> None:
