@@ -10,6 +10,8 @@ from curation.report import verdict_line
 from curation.text import visible
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from curation import Dataset, Kind, Report
     from curation.lint import TrainingNeeds
 
@@ -67,15 +69,15 @@ def lint(
 
 def explain(code: Annotated[str, typer.Argument(help="A rule's code, as in the report: DUP001.")]) -> None:
     """Tell what a rule finds, why it matters, and its thresholds."""
+    from rich.text import Text
+
     from curation.checks import rule
 
     found = rule(code)
     mends = {"rewrite": "lint --fix", "exclude": "lint --fix --unsafe-fixes", None: "not automatically"}
-    typer.echo(f"{found.code} {found.name} ({found.severity}; kinds: {', '.join(sorted(found.kinds))})")
-    typer.echo(f"\n{found.explanation}\n")
-    for name, value in found.params.items():
-        typer.echo(f"{name} = {value}")
-    typer.echo(f"mended by: {mends[found.mend]}")
+    head = f"{found.code} {found.name} ({found.severity}; kinds: {', '.join(sorted(found.kinds))})"
+    params = [f"{name} = {value}" for name, value in found.params.items()]
+    _print(Text("\n".join([head, "", found.explanation, "", *params, f"mended by: {mends[found.mend]}"])))
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,6 @@ def _lint(dataset: "Dataset", kind: "Kind", needs: "TrainingNeeds", ignore: list
 
 
 def _print_text(report: "Report") -> None:
-    from rich.console import Console
     from rich.text import Text
 
     from curation.report import to_text
@@ -122,7 +123,15 @@ def _print_text(report: "Report") -> None:
     text = Text(to_text(report))
     for word, style in {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}.items():
         text.highlight_regex(rf"(?m)^{word} \w+", style)
-    Console(soft_wrap=True, highlight=False).print(text)
+    _print(text)
+
+
+def _print(text: "Text") -> None:
+    """Print to stdout: a terminal's lines break between words, anything else gets them whole."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def _fix(dataset: "Dataset", report: "Report", unsafe: bool, output: Path | None) -> "Dataset":
