@@ -1,7 +1,7 @@
 """Dataset and Photo: what is on disk, and writing captions and exclusions back without losing anything."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,8 +58,8 @@ def open_dataset(root: Path, caption_column: str = "prompt") -> Dataset:
     metadata = read_metadata(root)
     excluded = read_exclusions(root)
     photos = []
-    for name in sorted(_photo_names(root)):
-        path = root / name
+    for path in photo_files(root):
+        name = path.relative_to(root).as_posix()
         caption = metadata.caption(name, caption_column)
         if caption is None:
             caption = _sidecar(path)
@@ -113,18 +113,23 @@ def include(dataset: Dataset, names: Collection[str]) -> Dataset:
     return open_dataset(dataset.root, dataset.caption_column)
 
 
-def _photo_names(root: Path) -> Iterator[str]:
+def photo_files(root: Path) -> list[Path]:
+    """The files that are photos by their names, at any depth, sorted; hidden files and folders are skipped.
+
+    Raises CurationError for a folder that cannot be listed.
+    """
+
     def refuse(error: OSError) -> None:
         raise CurationError(
             f"{visible(str(error.filename))} cannot be listed: {error.strerror}.", "Check its permissions."
         ) from error
 
+    found: list[Path] = []
     for folder, subfolders, files in os.walk(root, onerror=refuse):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in files:
-            path = Path(folder, name)
-            if not name.startswith(".") and path.suffix.lower() in PHOTO_SUFFIXES:
-                yield path.relative_to(root).as_posix()
+        paths = [Path(folder, name) for name in files if not name.startswith(".")]
+        found += [path for path in paths if path.suffix.lower() in PHOTO_SUFFIXES]
+    return sorted(found, key=Path.as_posix)
 
 
 def _sidecar(photo: Path) -> str | None:

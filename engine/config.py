@@ -105,6 +105,12 @@ def compose(path: Path | None = None, flags: Tables | None = None) -> Composed:
         # Asking for a LoRA on the text encoders is asking for it instead of new tokens, which are only the default.
         merged["text_encoder"]["train_text_encoder_ti"] = False
         origins["text_encoder.train_text_encoder_ti"] = "train_text_encoder"
+    if origins["run.max_train_steps"].startswith("preset") and "steps_per_photo" in {
+        **table.get("run", {}),
+        **flags.get("run", {}),
+    }:
+        merged["run"]["max_train_steps"] = None  # or the user's own number would be passed over without a word
+        origins["run.max_train_steps"] = "steps_per_photo"
     try:
         return Composed(TrainConfig.model_validate(merged), origins)
     except ValidationError as error:
@@ -141,7 +147,7 @@ def save_config(config: TrainConfig, path: Path) -> None:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """ "; did you mean 'x'?" for the known word nearest to `word`, or nothing."""
+    """The end of a sentence that names the known word nearest to `word`; empty when none is near."""
     match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; the nearest known one is '{match[0]}'" if match else ""
 
@@ -174,7 +180,9 @@ def _refuse_unknown(table: Mapping[str, Any], text: str, path: Path | None) -> N
     known = sections()
     for name, values in table.items():
         where = f"{path}, line {_line(text, name, None)}"
-        if name not in known or not isinstance(values, dict):
+        if name in known and not isinstance(values, dict):
+            raise ConfigError(f"{where}: '{name}' is a section, not a setting.", f"Write its keys below [{name}].")
+        if name not in known:
             homes = [section for section, fields in known.items() if name in fields.model_fields]
             if homes:
                 raise ConfigError(f"{where}: '{name}' stands outside its section.", f"Move it below [{homes[0]}].")

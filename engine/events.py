@@ -178,7 +178,7 @@ ENDS = (Paused, Stopped, Failed, Finished)
 
 def encode(event: Event) -> str:
     """One JSON line, without its newline."""
-    return json.dumps({"v": VERSION, "type": event.type, **dataclasses.asdict(event)}, ensure_ascii=False)
+    return json.dumps({"v": VERSION, "type": event.type, **dataclasses.asdict(event)})
 
 
 def decode(line: str | bytes) -> Event | None:
@@ -201,19 +201,22 @@ class EventWriter:
     """Appends events to a file, one whole line each, handed to the system at once."""
 
     def __init__(self, path: Path) -> None:
+        self._mend = b""
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
-            os.write(self._file, b"\n")  # a killed worker's torn line must not swallow the next event
+            self._append(b"\n")  # a killed worker's torn line must not swallow the next event
 
-    def write(self, event: Event) -> Event:
-        """Append `event`, stamped with the time now; returns it stamped."""
+    def write(self, event: Event) -> None:
+        """Append `event`, stamped with the time now. Raises OSError when the disk is full."""
         stamped = dataclasses.replace(event, time=time.time())
-        os.write(self._file, encode(stamped).encode("utf-8") + b"\n")
-        return stamped
+        self._append(self._mend + encode(stamped).encode("ascii") + b"\n")
 
-    def close(self) -> None:
-        os.close(self._file)
+    def _append(self, content: bytes) -> None:
+        self._mend = b"\n"  # a line that is torn here is ended before the next one
+        while content:
+            content = content[os.write(self._file, content) :]
+        self._mend = b""
 
 
 class EventFollower:

@@ -9,7 +9,6 @@ from engine.errors import EngineError
 from engine.rundir import RunDir, Status
 
 POLL_SECONDS = 0.2
-EXIT_CODES = {"finished": 0, "stopped": 0, "paused": 0}
 
 
 def launch(run: RunDir) -> int:
@@ -18,11 +17,11 @@ def launch(run: RunDir) -> int:
     The worker leads its own session, reads nothing, and writes its talk to log.txt, so it outlives the terminal.
     Raises EngineError when a worker is already at it, and when the run is finished.
     """
-    if run.is_alive():
+    before = run.status()
+    if run.is_alive() or before.state == "starting":
         raise EngineError(
             f"The run {run.name} is already being worked on.", f"Watch it with: loratui attach {run.name}"
         )
-    before = run.status()
     if before.state == "finished":
         raise EngineError(f"The run {run.name} is already finished.", f"Its files are in {run.output}.")
     run.clear_requests()
@@ -30,7 +29,8 @@ def launch(run: RunDir) -> int:
     descriptor = os.open(run.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "ab") as log:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "engine", str(run.path)],
+            # -P: the worker must not import what happens to lie in the user's folder.
+            [sys.executable, "-P", "-m", "engine", str(run.path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -47,11 +47,11 @@ def is_active(status: Status) -> bool:
 
 def exit_code(status: Status) -> int:
     """0 for a run that ended as asked (finished, stopped, paused), 1 for one that failed or died."""
-    return EXIT_CODES.get(status.state, 1)
+    return 0 if status.state in ("finished", "stopped", "paused") else 1
 
 
 def wait(run: RunDir) -> Status:
     """Block until no worker is at `run` any more; returns its last state."""
     while is_active(status := run.status()) or run.is_alive():
         time.sleep(POLL_SECONDS)
-    return run.status() if is_active(status) else status
+    return status

@@ -1,18 +1,19 @@
 """Everything that can be checked before a model is loaded: what fails here costs seconds, not GPU hours."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.dataset import Dataset, open_dataset
+from curation.dataset import Dataset, open_dataset, photo_files
 from curation.errors import CurationError
 from curation.photo import load_rgb
 from engine.config import TrainConfig
 from engine.errors import ConfigError, EngineError
 from engine.model_files import model_problem
 from engine.plan import Plan, plan, resolve
+from engine.triggers import trigger_pattern
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,23 @@ def preflight(config: TrainConfig) -> Preflight:
     config = resolve(config)
     _check_class_images(config)
     dataset = open_dataset(photos_dir, config.data.caption_column)
-    _check_photos(dataset)
+    if not dataset.trainable:
+        raise EngineError(
+            f"All {len(dataset.photos)} photos in {dataset.root} are excluded.",
+            f"See why with: loratui lint {dataset.root}",
+        )
+    _check_decodes(
+        [photo.path for photo in dataset.trainable],
+        f"Leave it out with: loratui lint {dataset.root} --fix --unsafe-fixes",
+    )
     warnings = list(_check_captions(config, dataset))
     if problem := model_problem(config.model):
         raise problem
+    arithmetic = plan(config, len(dataset.trainable))
     return Preflight(
-        config=_with_absolute_paths(config, photos_dir),
+        config=_frozen(config, photos_dir, arithmetic),
         dataset=dataset,
-        plan=plan(config, len(dataset.trainable)),
+        plan=arithmetic,
         warnings=(*warnings, *_unsupported(config)),
     )
 
@@ -60,24 +70,22 @@ def _photos_dir(config: TrainConfig) -> Path:
 
 def _check_class_images(config: TrainConfig) -> None:
     prior = config.prior
-    if prior.with_prior_preservation and prior.class_data_dir and Path(prior.class_data_dir).is_file():
-        raise ConfigError(f"class_data_dir {prior.class_data_dir} is a file.", "Name a folder; it may be empty or new.")
+    if not prior.with_prior_preservation or not prior.class_data_dir:
+        return
+    folder = Path(prior.class_data_dir).expanduser()
+    if folder.is_file():
+        raise ConfigError(f"class_data_dir {folder} is a file.", "Name a folder; it may be empty or new.")
+    if folder.is_dir():
+        _check_decodes(photo_files(folder), f"Replace it in {folder}, or remove it.")
 
 
-def _check_photos(dataset: Dataset) -> None:
-    """Decode every photo whole: a header check passes half files."""
-    if not dataset.trainable:
-        raise EngineError(
-            f"All {len(dataset.photos)} photos in {dataset.root} are excluded.",
-            f"See why with: loratui lint {dataset.root}",
-        )
+def _check_decodes(paths: Sequence[Path], remedy: str) -> None:
+    """Decode every picture whole: a header check passes half files."""
     with ThreadPoolExecutor() as pool:
-        broken = [problem for problem in pool.map(_unreadable, (photo.path for photo in dataset.trainable)) if problem]
+        broken = [problem for problem in pool.map(_unreadable, paths) if problem]
     if broken:
-        more = f" ({len(broken)} photos are like that.)" if len(broken) > 1 else ""
-        raise EngineError(
-            f"{broken[0].problem}{more}", f"Leave it out with: loratui lint {dataset.root} --fix --unsafe-fixes"
-        )
+        more = f" ({len(broken)} pictures are like that.)" if len(broken) > 1 else ""
+        raise EngineError(f"{broken[0].problem}{more}", remedy)
 
 
 def _unreadable(path: Path) -> CurationError | None:
@@ -100,9 +108,10 @@ def _check_captions(config: TrainConfig, dataset: Dataset) -> Iterator[str]:
     if not config.text_encoder.train_text_encoder_ti:
         return
     words = config.concept.token_abstraction
-    trigger = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words))
+    trigger = trigger_pattern(words)
     named = ", ".join(words)
-    missing = [photo.name for photo in dataset.trainable if not trigger.search(photo.caption or instance_prompt or "")]
+    captions = {photo.name: photo.caption or instance_prompt or "" for photo in dataset.trainable}
+    missing = [name for name, caption in captions.items() if not trigger.search(caption)]
     if len(missing) == len(dataset.trainable):
         raise ConfigError(
             f"No caption contains the trigger word {named}, so its new tokens would never train.",
@@ -111,6 +120,9 @@ def _check_captions(config: TrainConfig, dataset: Dataset) -> Iterator[str]:
     if missing:
         some = ", ".join(missing[:3])
         yield f"{len(missing)} of {len(dataset.trainable)} captions lack the trigger word {named}, e.g. of {some}."
+    found = {word for caption in captions.values() for word in trigger.findall(caption)}
+    if idle := [word for word in words if word not in found]:
+        yield f"No caption contains the trigger word {', '.join(idle)}, so its new tokens will not train."
     prompt = config.sample.validation_prompt
     if prompt and not trigger.search(prompt):
         yield f"The validation_prompt lacks the trigger word {named}, so its pictures will not show what was learned."
@@ -124,8 +136,8 @@ def _unsupported(config: TrainConfig) -> Iterator[str]:
         yield "push_to_hub: the files stay in output/; upload them with `hf upload` when the run has finished."
 
 
-def _with_absolute_paths(config: TrainConfig, photos_dir: Path) -> TrainConfig:
-    """The worker may run elsewhere, and later: nothing may hang on the current folder."""
+def _frozen(config: TrainConfig, photos_dir: Path, arithmetic: Plan) -> TrainConfig:
+    """The worker may run elsewhere, and later: nothing may hang on the current folder or on today's photos."""
 
     def absolute(name: str | None) -> str | None:
         return str(Path(name).expanduser().absolute()) if name else name
@@ -136,6 +148,7 @@ def _with_absolute_paths(config: TrainConfig, photos_dir: Path) -> TrainConfig:
     model = config.model
     return config.model_copy(
         update={
+            "run": config.run.model_copy(update={"max_train_steps": arithmetic.total_steps}),
             "data": config.data.model_copy(update={"instance_data_dir": str(photos_dir), "dataset_name": None}),
             "prior": config.prior.model_copy(update={"class_data_dir": absolute(config.prior.class_data_dir)}),
             "model": model.model_copy(

@@ -22,6 +22,8 @@ Request = Literal["stop", "pause", "checkpoint", "sample"]
 # A worker that has not taken the lock by then is not coming: importing torch from a cold network disk takes a minute.
 STARTING_SECONDS = 180.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# The diffusers file in output/, beside which NAME.safetensors must find room.
+RESERVED_NAME = "pytorch_lora_weights"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class Status:
     started: float | None = None
     updated: float = 0.0
     message: str = ""
+
+
+UNREADABLE = Status(state="died", message="Its status.json is missing or damaged.")
 
 
 class RunDir:
@@ -97,6 +102,8 @@ class RunDir:
             stored = self._stored_status()
             if stored.state == "running":
                 return dataclasses.replace(stored, state="died", message="The worker is gone without an end event.")
+        if stored is UNREADABLE and self.is_alive():
+            return Status(state="running")
         if stored.state == "starting" and not self.is_alive() and time.time() - stored.updated > STARTING_SECONDS:
             return dataclasses.replace(stored, state="died", message="The worker never took the run's lock.")
         return stored
@@ -107,14 +114,14 @@ class RunDir:
             known = {field.name for field in dataclasses.fields(Status)}
             status = Status(**{key: value for key, value in fields.items() if key in known})
         except (OSError, ValueError, AttributeError):
-            return Status()
-        return status if status.state in get_args(State) else Status()
+            return UNREADABLE
+        return status if status.state in get_args(State) else UNREADABLE
 
     def is_alive(self) -> bool:
         """Whether a worker holds the run's lock: asked of the kernel, never of a stored pid."""
         try:
             descriptor = os.open(self.path / "run.lock", os.O_RDONLY)
-        except FileNotFoundError:
+        except OSError:  # not there yet, or another user's
             return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -176,10 +183,10 @@ def create_run(runs_dir: Path, name: str, config: TrainConfig) -> RunDir:
 
     Raises EngineError for a name that is taken or cannot be a file name.
     """
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name == RESERVED_NAME:
         raise EngineError(
             f"'{name}' cannot be a run's name.",
-            "Use letters, digits, '.', '_' and '-', starting with a letter or digit.",
+            f"Use letters, digits, '.', '_' and '-', starting with a letter or digit, but not {RESERVED_NAME}.",
         )
     path = runs_dir / name
     try:
@@ -204,7 +211,7 @@ def create_run(runs_dir: Path, name: str, config: TrainConfig) -> RunDir:
 def free_name(runs_dir: Path, stem: str) -> str:
     """`stem`, made fit to be a run's name, with a number behind it when it is taken."""
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "run"
-    taken = {path.name for path in runs_dir.iterdir()} if runs_dir.is_dir() else set()
+    taken = {RESERVED_NAME, *(path.name for path in (runs_dir.iterdir() if runs_dir.is_dir() else ()))}
     number = 2
     name = base
     while name in taken:
@@ -225,4 +232,4 @@ def list_runs(runs_dir: Path) -> list[RunDir]:
     """The runs in `runs_dir`, by name."""
     if not runs_dir.is_dir():
         return []
-    return [RunDir(path) for path in sorted(runs_dir.iterdir()) if (path / "config.toml").is_file()]
+    return [RunDir(path) for path in sorted(runs_dir.iterdir()) if os.access(path / "config.toml", os.R_OK)]

@@ -4,7 +4,7 @@ Keys carry the names of the guide's own flags, so that `--key value` and `key = 
 """
 
 from types import NoneType
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -55,7 +55,7 @@ class ConceptSection(Section):
     instance_prompt: str | None = Field(
         default=None, description="Caption of photos that have none, e.g. 'a photo of TOK'."
     )
-    token_abstraction: list[str] = Field(
+    token_abstraction: list[Annotated[str, Field(pattern=r"\S")]] = Field(
         default=["TOK"],
         min_length=1,
         description="Trigger words; each is replaced by new tokens in captions and prompts.",
@@ -96,7 +96,7 @@ class TextEncoderSection(Section):
     train_text_encoder_frac: float = Field(
         default=1.0, ge=0, le=1, description="Share of the steps after which the text encoders stop training."
     )
-    text_encoder_lr: float | Literal["unet"] | None = Field(
+    text_encoder_lr: Annotated[float, Field(gt=0)] | Literal["unet"] | None = Field(
         default=None,
         description="Rate of new tokens or text-encoder LoRA; 'unet' follows learning_rate; unset: the guide's.",
     )

@@ -9,11 +9,13 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from curation.errors import StatedError
 from engine.errors import EngineError
-from engine.events import Event, EventWriter, Failed, Finished, Paused, Started, Step, Stopped
+from engine.events import Event, EventWriter, Failed, Finished, Paused, Skipped, Started, Step, Stopped
 from engine.extras import require
 from engine.rundir import RunDir, State
 
@@ -31,15 +33,19 @@ class Journal:
         started = before.started or time.time()
         self._status = dataclasses.replace(before, state="running", pid=os.getpid(), started=started, message="")
         self._written = 0.0
+        self._said_full = False
         self._write_status()
 
     def __call__(self, event: Event) -> None:
-        self._writer.write(event)
+        with self._surviving_a_full_disk():
+            self._writer.write(event)
         match event:
             case Started():
                 self._status = dataclasses.replace(self._status, step=event.step, total_steps=event.total_steps)
             case Step():
                 self._status = dataclasses.replace(self._status, step=event.step, loss=event.loss)
+            case Skipped():
+                self._status = dataclasses.replace(self._status, step=event.step)
             case Failed():
                 self._status = dataclasses.replace(self._status, message=f"{event.problem} {event.remedy}")
         if state := ENDS.get(type(event)):
@@ -48,8 +54,19 @@ class Journal:
             self._write_status()
 
     def _write_status(self) -> None:
-        self._run.write_status(self._status)
+        with self._surviving_a_full_disk():
+            self._run.write_status(self._status)
         self._written = time.monotonic()
+
+    @contextmanager
+    def _surviving_a_full_disk(self) -> Iterator[None]:
+        """What viewers are told is not worth a run; a checkpoint that cannot be written says so itself."""
+        try:
+            yield
+        except OSError as error:
+            if not self._said_full:
+                _say(f"Events or status cannot be written: {error.strerror}. Make room on the disk.")
+            self._said_full = True
 
 
 def main(arguments: list[str]) -> int:
@@ -106,7 +123,10 @@ def _heed_signals(run: RunDir) -> None:
     """A closed terminal is nothing; being told to end is `control/stop`."""
 
     def stop(_number: int, _frame: object) -> None:
-        run.request("stop")
+        try:
+            run.request("stop")
+        except OSError as error:
+            _say(f"The run cannot be told to stop: {error.strerror}. Make room on the disk, and ask again.")
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -90,13 +90,15 @@ def stop(name: RunName, runs_dir: RunsDir = Path("runs")) -> None:
     """Ask a run to finish its step, write a checkpoint, export what there is, and end; waits for it."""
     from engine.errors import EngineError
     from engine.launcher import is_active, wait
-    from engine.rundir import find_run
+    from engine.rundir import Status, find_run
 
     run = find_run(runs_dir, name)
+    state = run.status().state
+    if state == "queued":  # there is no worker to ask
+        run.write_status(Status(state="stopped"))
+        _end(run)
     if not is_active(run.status()):
-        raise EngineError(
-            f"The run {run.name} is not running: it is {run.status().state}.", "See all runs with: loratui runs"
-        )
+        raise EngineError(f"The run {run.name} is not running: it is {state}.", "See all runs with: loratui runs")
     run.request("stop")
     _say(f"Asked {run.name} to stop; waiting for its checkpoint and export.")
     wait(run)

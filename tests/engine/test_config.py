@@ -33,6 +33,7 @@ def test_a_kind_given_as_a_flag_chooses_the_preset() -> None:
 
 @pytest.mark.parametrize("kind", ["person", "object", "style", "character"])
 def test_every_preset_holds_known_settings_only(kind: Kind) -> None:
+    assert preset(kind)
     for section, values in preset(kind).items():
         assert set(values) <= set(sections()[section].model_fields)
 
@@ -50,6 +51,9 @@ def test_every_preset_holds_known_settings_only(kind: Kind) -> None:
         ("[data]\ncenter_crop = 'False'\n", ["line 2", "center_crop", "boolean"]),
         ("[concept]\nkind = 'persn'\n", ["line 2", "concept.kind", "'person'"]),
         ("[run]\nmax_train_steps = 0\n", ["line 2", "max_train_steps", "greater"]),
+        ("[text_encoder]\ntext_encoder_lr = -1.0\n", ["line 2", "text_encoder_lr", "greater"]),
+        ("[concept]\ntoken_abstraction = [' ']\n", ["line 2", "token_abstraction"]),
+        ("lora = 3\n", ["line 1", "'lora' is a section", "[lora]"]),
     ],
 )
 def test_a_broken_file_is_told_with_its_line_and_key(tmp_path: Path, text: str, said: list[str]) -> None:
@@ -71,6 +75,12 @@ def test_none_unsets_what_may_be_unset_and_nothing_else(tmp_path: Path) -> None:
         load_config(write(tmp_path, "[lora]\nrank = 'none'\n"))
 
 
+def test_steps_per_photo_wins_over_a_presets_fixed_number_of_steps() -> None:
+    composed = compose(flags={"concept": {"kind": "style"}, "run": {"steps_per_photo": 40}})
+    assert composed.config.run.max_train_steps is None
+    assert composed.origins["run.max_train_steps"] == "steps_per_photo"
+
+
 def test_asking_for_text_encoder_training_turns_the_default_pivotal_tuning_off() -> None:
     composed = compose(flags={"text_encoder": {"train_text_encoder": True}})
     assert not composed.config.text_encoder.train_text_encoder_ti
@@ -79,7 +89,7 @@ def test_asking_for_text_encoder_training_turns_the_default_pivotal_tuning_off()
 
 @given(
     prompt=st.one_of(st.none(), st.text().filter(lambda text: text != "none")),
-    words=st.lists(st.text(min_size=1), min_size=1),
+    words=st.lists(st.text().filter(lambda word: word.strip()), min_size=1),
     gamma=st.one_of(st.none(), st.floats(min_value=0.001, max_value=1e6)),
     rank=st.integers(1, 2**31),
 )

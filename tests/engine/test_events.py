@@ -15,8 +15,8 @@ def test_a_follower_gets_each_event_once_and_in_order(tmp_path: Path) -> None:
     writer.write(Pivot(step=2))
     assert [event.step for event in follower.new() if isinstance(event, Pivot)] == [1, 2]
     assert follower.new() == []
-    written = writer.write(Pivot(step=3))
-    assert follower.new() == [written]
+    writer.write(Pivot(step=3))
+    assert [event.step for event in follower.new() if isinstance(event, Pivot)] == [3]
 
 
 def test_a_file_that_is_not_there_yet_has_no_events(tmp_path: Path) -> None:
@@ -47,7 +47,11 @@ def test_unknown_types_and_fields_are_passed_over() -> None:
     assert decode('{"type": "pivot", "step": 3, "new": 1, "v": 2}') == Pivot(step=3)
 
 
-@given(st.text(), st.text())
+# Surrogates stand for the bytes of a file name that is not UTF-8.
+ANY_TEXT = st.text(st.characters(codec=None, categories=None))
+
+
+@given(ANY_TEXT, ANY_TEXT)
 def test_any_text_survives_in_one_line(problem: str, remedy: str) -> None:
     event: Event = Failed(problem=problem, remedy=remedy)
     line = encode(event)

@@ -34,6 +34,7 @@ def test_good_photos_pass_with_a_plan(photos: Path) -> None:
     checked = preflight(config(photos, concept={"kind": "person"}))
     assert checked.warnings == ()
     assert (checked.plan.photos, checked.plan.total_steps, checked.plan.pivot_step) == (4, 500, 250)
+    assert checked.config.run.max_train_steps == 500  # frozen: photos added later do not change the run
     assert checked.config.optimizer.learning_rate == 1.0
 
 
@@ -79,6 +80,14 @@ def test_a_truncated_photo_is_refused_though_its_header_is_fine(photos: Path) ->
     assert "coffee.png" in refusal(config(photos))
 
 
+def test_a_broken_class_image_is_refused_by_name(photos: Path, tmp_path: Path) -> None:
+    classes = tmp_path / "classes"
+    classes.mkdir()
+    (classes / "broken.png").write_bytes((photos / "cat.png").read_bytes()[:5000])
+    prior = {"with_prior_preservation": True, "class_prompt": "a cat", "class_data_dir": str(classes)}
+    assert "broken.png" in refusal(config(photos, prior=prior))
+
+
 def test_an_excluded_photo_is_not_looked_at(photos: Path) -> None:
     (photos / "notes.jpg").write_text("not a photo")
     exclude(open_dataset(photos), {"notes.jpg": "not a photo"})
@@ -98,6 +107,11 @@ def test_some_captions_without_the_trigger_word_are_a_warning(photos: Path) -> N
     save_captions(open_dataset(photos), {"cat.png": "a cat"})
     (warning,) = preflight(config(photos)).warnings
     assert "1 of 4" in warning and "cat.png" in warning
+
+
+def test_a_trigger_word_that_no_caption_contains_is_a_warning(photos: Path) -> None:
+    (warning,) = preflight(config(photos, concept={"token_abstraction": ["TOK", "DOG"]})).warnings
+    assert "DOG" in warning and "will not train" in warning
 
 
 def test_a_sample_prompt_without_the_trigger_word_is_a_warning(photos: Path) -> None:

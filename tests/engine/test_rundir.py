@@ -9,6 +9,7 @@ import pytest
 
 from engine.config import TrainConfig
 from engine.errors import EngineError
+from engine.launcher import launch
 from engine.rundir import STARTING_SECONDS, RunDir, Status, create_run, find_run, free_name, list_runs
 
 HOLD_THE_LOCK = """
@@ -80,9 +81,13 @@ def test_a_worker_that_never_comes_is_not_starting_for_ever(run: RunDir) -> None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"state": "dancing"}', '{"state": 3}'])
-def test_a_damaged_status_does_not_break_the_viewer(run: RunDir, text: str) -> None:
+def test_a_damaged_status_is_said_and_the_lock_still_tells_who_lives(run: RunDir, text: str) -> None:
     (run.path / "status.json").write_text(text)
-    assert run.status().state == "queued"
+    assert run.status().state == "died" and "damaged" in run.status().message
+    process = worker(run)
+    (run.path / "status.json").write_text(text)
+    assert run.status().state == "running"
+    process.communicate("")
 
 
 def test_a_request_is_taken_once(run: RunDir) -> None:
@@ -98,7 +103,7 @@ def test_requests_to_an_earlier_worker_can_be_forgotten(run: RunDir) -> None:
     assert not list(run.control.iterdir())
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "-x", "a b"])
+@pytest.mark.parametrize("name", ["", "a/b", "..", "-x", "a b", "pytorch_lora_weights"])
 def test_a_name_that_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(EngineError, match="cannot be a run's name"):
         create_run(tmp_path, name, TrainConfig())
@@ -108,6 +113,19 @@ def test_a_taken_name_is_refused_and_nothing_is_overwritten(run: RunDir) -> None
     with pytest.raises(EngineError, match="already a run"):
         create_run(run.path.parent, "one", TrainConfig())
     assert free_name(run.path.parent, "one") == "one-2"
+    assert free_name(run.path.parent, "pytorch_lora_weights") == "pytorch_lora_weights-2"
+
+
+def test_a_run_that_is_starting_is_not_launched_again(run: RunDir) -> None:
+    run.write_status(Status(state="starting"))
+    with pytest.raises(EngineError, match="already being worked on"):
+        launch(run)
+
+
+def test_a_finished_run_is_not_launched_again(run: RunDir) -> None:
+    run.write_status(Status(state="finished"))
+    with pytest.raises(EngineError, match="already finished"):
+        launch(run)
 
 
 def test_runs_are_found_by_name_and_by_path(run: RunDir) -> None:

@@ -16,7 +16,7 @@ import torch
 from engine import launcher
 from engine.config import compose
 from engine.errors import EngineError
-from engine.events import Checkpoint, Event, EventFollower, Failed, Finished, Started, Step, Stopped, Verified
+from engine.events import Checkpoint, Event, EventFollower, Failed, Finished, Pivot, Started, Step, Stopped, Verified
 from engine.plan import resolve
 from engine.rundir import RunDir, create_run
 from engine.worker import Journal, failed
@@ -216,3 +216,15 @@ def _step(number: int, loss: float) -> Step:
         samples_per_second=10.0,
         memory=None,
     )
+
+
+def test_a_full_disk_costs_what_viewers_are_told_and_not_the_run(
+    create: Create, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = create("full", steps=5)
+    run.events_file.symlink_to("/dev/full")
+    journal = Journal(run)
+    journal(Pivot(step=3))
+    journal(Pivot(step=4))
+    assert capfd.readouterr().err.count("Make room on the disk") == 1
+    assert run.status().step == 0

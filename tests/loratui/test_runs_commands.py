@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.config import TrainConfig
 from engine.events import EventFollower, Step
-from engine.rundir import RunDir
+from engine.rundir import RunDir, create_run
 from tests.loratui.program import COMMAND, run_loratui, runs_json, wait_until, write_tiny_config
 
 # Far more steps than a test waits for.
@@ -57,6 +58,12 @@ def test_stopping_or_resuming_a_finished_run_is_refused(finished_run: Path) -> N
     for command in ("stop", "resume"):
         done = run_loratui(command, "done", "--runs-dir", finished_run.parent)
         assert done.returncode == 2 and "finished" in done.stderr
+
+
+def test_a_run_that_has_no_worker_yet_is_stopped_at_once(tmp_path: Path) -> None:
+    create_run(tmp_path, "waiting", TrainConfig())
+    assert run_loratui("stop", "waiting", "--runs-dir", tmp_path).returncode == 0
+    assert runs_json(tmp_path)["waiting"]["state"] == "stopped"
 
 
 @pytest.mark.slow
