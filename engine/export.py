@@ -37,9 +37,17 @@ def export(weights: TrainedWeights, output: Path, name: str, config: TrainConfig
 def export_run(run: RunDir, step: int | None = None, output: Path | None = None) -> tuple[Path, ...]:
     """Export a run's checkpoint, the newest or that of `step`, to `output` or the run's own output folder.
 
-    Raises EngineError when there is no such checkpoint, or it is damaged.
+    Raises EngineError when there is no such checkpoint, it is damaged, or an older one would go to the run's own
+    folder, which verification compares with the newest.
     """
-    return export(checkpoint_weights(run, step), output or run.output, run.name, run.config())
+    weights, output = checkpoint_weights(run, step), output or run.output
+    newest, _ = newest_checkpoint(run)
+    if step is not None and newest and int(newest.name) != step and output.resolve() == run.output.resolve():
+        raise EngineError(
+            f"The run's own output folder is for its newest checkpoint, that of step {int(newest.name)}.",
+            f"Give another folder for step {step} with --output.",
+        )
+    return export(weights, output, run.name, run.config())
 
 
 def checkpoint_weights(run: RunDir, step: int | None = None) -> TrainedWeights:

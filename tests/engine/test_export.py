@@ -1,6 +1,7 @@
 """What the user takes away: names and numbers that each tool reads, the same bytes each time."""
 
 import ast
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from diffusers import StableDiffusionXLPipeline
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from engine.checkpoints import load_checkpoint, save_checkpoint
 from engine.errors import EngineError
 from engine.export import DIFFUSERS_FILE, checkpoint_weights, export, export_run, file_names
 from engine.generate import pipeline_of, render
@@ -70,7 +72,8 @@ def test_alpha_is_the_trained_one_in_every_file(make_run: MakeRun) -> None:
     run, _, _ = make_run("dog", train_text_encoder=True)
     kohya = load_file(run.output / "dog.safetensors")
     alphas = [tensor for key, tensor in kohya.items() if key.endswith(".alpha")]
-    assert {(alpha.item(), alpha.dtype, alpha.shape) for alpha in alphas} == {(ALPHA, torch.float32, torch.Size([]))}
+    held = torch.tensor(ALPHA).item()  # float32's nearest
+    assert {(alpha.item(), alpha.dtype, alpha.shape) for alpha in alphas} == {(held, torch.float32, torch.Size([]))}
     adapter = json.loads(metadata(run.output / DIFFUSERS_FILE)["lora_adapter_metadata"])
     for module in ("unet", "text_encoder", "text_encoder_2"):
         assert (adapter[f"{module}.r"], adapter[f"{module}.lora_alpha"]) == (RANK, ALPHA)
@@ -83,7 +86,7 @@ def test_the_webui_is_told_that_it_is_for_sdxl(make_run: MakeRun) -> None:
         "ss_base_model_version": "sdxl_base_v1-0",
         "ss_network_module": "networks.lora",
         "ss_network_dim": "4",
-        "ss_network_alpha": "8",
+        "ss_network_alpha": "8.1",
         "ss_output_name": "dog",
     }
 
@@ -167,6 +170,20 @@ def test_a_checkpoint_is_exported_again_to_another_folder(make_run: MakeRun, tmp
     for file in export_run(run, step=3, output=tmp_path / "elsewhere"):
         assert file.parent == tmp_path / "elsewhere"
         assert file.read_bytes() == (run.output / file.name).read_bytes()
+
+
+def test_the_runs_own_folder_holds_no_older_checkpoint_than_the_newest(make_run: MakeRun, tmp_path: Path) -> None:
+    """Verification compares that folder with the newest checkpoint."""
+    run, _, _ = make_run("dog")
+    newer = load_checkpoint(run.checkpoints / "000003")
+    save_checkpoint(run, dataclasses.replace(newer, state=dataclasses.replace(newer.state, step=5)))
+    before = (run.output / "dog.safetensors").stat().st_mtime_ns
+    for output in (None, run.output / ".." / "output"):
+        with pytest.raises(EngineError, match=r"newest checkpoint, that of step 5.*--output"):
+            export_run(run, step=3, output=output)
+    assert (run.output / "dog.safetensors").stat().st_mtime_ns == before
+    assert export_run(run, step=3, output=tmp_path / "elsewhere")
+    assert export_run(run, step=5) == export_run(run)
 
 
 def test_a_checkpoint_that_is_not_there_or_damaged_is_told(make_run: MakeRun) -> None:
