@@ -47,20 +47,23 @@ class Checkpoint:
 
 
 def save_checkpoint(run: RunDir, checkpoint: Checkpoint) -> Path:
-    """Write `checkpoint` to the run and return its folder. One that is there and whole is left as it is."""
+    """Write `checkpoint` to the run and return its folder. One that is there and whole is left as it is.
+
+    What an earlier worker left half written is removed.  Raises OSError, having removed its own half, when it cannot
+    be written.
+    """
     folder = run.checkpoints / f"{checkpoint.state.step:06d}"
+    for unfinished in run.checkpoints.glob(".*.tmp"):
+        shutil.rmtree(unfinished, ignore_errors=True)
     if folder.exists() and not fault(folder):
         return folder
     temporary = run.checkpoints / f".{folder.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_weights(checkpoint.weights, temporary / WEIGHTS)
-    tensors, scalars = checkpoint.optimizer
-    write_safetensors(temporary / OPTIMIZER, tensors, {"scalars": json.dumps(scalars)})
-    write_text(temporary / STATE, json.dumps(asdict(checkpoint.state)) + "\n")
-    files = {name: _proof(temporary / name) for name in (WEIGHTS, OPTIMIZER, STATE)}
-    manifest = {"version": VERSION, "step": checkpoint.state.step, "files": files}
-    write_text(temporary / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    try:
+        _write(checkpoint, temporary)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)  # or a full disk would stay full
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
     _sync(run.checkpoints)
@@ -110,6 +113,16 @@ def fault(folder: Path) -> str | None:
         if found != expected.get(name):
             return f"{name} is not what was written"
     return None
+
+
+def _write(checkpoint: Checkpoint, folder: Path) -> None:
+    save_weights(checkpoint.weights, folder / WEIGHTS)
+    tensors, scalars = checkpoint.optimizer
+    write_safetensors(folder / OPTIMIZER, tensors, {"scalars": json.dumps(scalars)})
+    write_text(folder / STATE, json.dumps(asdict(checkpoint.state)) + "\n")
+    files = {name: _proof(folder / name) for name in (WEIGHTS, OPTIMIZER, STATE)}
+    manifest = {"version": VERSION, "step": checkpoint.state.step, "files": files}
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
 def _proof(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Checkpoints are whole or passed over, and give back exactly what was put in."""
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,8 +99,20 @@ def test_what_a_killed_worker_left_half_written_is_no_checkpoint(run: RunDir) ->
     torn = run.checkpoints / ".000010.tmp"
     good.rename(torn)
     assert newest_checkpoint(run) == (None, [])
-    save_checkpoint(run, checkpoint_at(10))
-    assert not torn.exists()
+    save_checkpoint(run, checkpoint_at(15))
+    assert not torn.exists(), "its megabytes are given back, whatever step the next checkpoint is of"
+
+
+def test_a_write_that_fails_leaves_the_disk_as_it_was(run: RunDir) -> None:
+    good = save_checkpoint(run, checkpoint_at(5))
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))  # bytes in a file: a write fails as on a full disk
+    try:
+        with pytest.raises(OSError):
+            save_checkpoint(run, checkpoint_at(10))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list(run.checkpoints.iterdir()) == [good]
 
 
 def test_a_whole_checkpoint_of_the_same_step_is_kept_and_a_damaged_one_replaced(run: RunDir) -> None:
