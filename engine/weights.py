@@ -86,13 +86,13 @@ def load_weights(path: Path) -> TrainedWeights:
     try:
         tokens = {word: tuple(names) for word, names in json.loads(metadata["tokens"]).items()}
         adapter_metadata = json.loads(metadata["adapter_metadata"])
+        clip_l, clip_g = tensors.pop("clip_l", None), tensors.pop("clip_g", None)
+        modules: dict[str, dict[str, Tensor]] = {module: {} for module in MODULES}
+        for key, tensor in tensors.items():
+            module, _, peft_key = key.partition(".")
+            modules[module][peft_key] = tensor
     except (KeyError, ValueError) as error:
         raise EngineError(f"{path} was not written by loratui.", "Choose another checkpoint.") from error
-    clip_l, clip_g = tensors.pop("clip_l", None), tensors.pop("clip_g", None)
-    modules: dict[str, dict[str, Tensor]] = {module: {} for module in MODULES}
-    for key, tensor in tensors.items():
-        module, _, peft_key = key.partition(".")
-        modules[module][peft_key] = tensor
     return TrainedWeights(**modules, clip_l=clip_l, clip_g=clip_g, tokens=tokens, adapter_metadata=adapter_metadata)
 
 

@@ -10,7 +10,7 @@ from engine.lora import add_adapters, lora_parameters
 from engine.models import Models, load_models
 from engine.settings import LoraSection
 from engine.tokens import insert_placeholders
-from engine.weights import apply_weights, load_weights, save_weights, trained_weights
+from engine.weights import apply_weights, load_weights, save_weights, trained_weights, write_safetensors
 
 TOKENS = {"TOK": ("<s0>", "<s1>")}
 
@@ -96,4 +96,11 @@ def test_a_missing_or_damaged_file_is_told(content: bytes | None, problem: str, 
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(EngineError, match=problem):
+        load_weights(path)
+
+
+def test_another_programs_tensors_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    write_safetensors(path, {"prior.lora_A": torch.zeros(1)}, {"tokens": "{}", "adapter_metadata": "{}"})
+    with pytest.raises(EngineError, match="not written by loratui"):
         load_weights(path)
