@@ -33,23 +33,24 @@ class FlatGroup:
     @property
     def trains(self) -> bool:
         """False from the pivot on."""
-        return self.flat.grad is not None
+        return self.flat.requires_grad
 
     def check_views(self) -> None:
         """Raises RuntimeError when a parameter or its gradient no longer shares the flat tensor's memory."""
-        if not self.trains:
-            return
-        assert self.flat.grad is not None
+        if self.trains and not self._views_hold():
+            raise RuntimeError(f"A parameter of the {self.name} group left its flat tensor: it would not train.")
+
+    def _views_hold(self) -> bool:
+        if self.flat.grad is None:
+            return False
         data, grad = self.flat.data_ptr(), self.flat.grad.data_ptr()
-        size = self.flat.element_size()
         offset = 0
         for parameter in self.parameters:
-            if parameter.grad is None or (parameter.data_ptr(), parameter.grad.data_ptr()) != (
-                data + offset * size,
-                grad + offset * size,
-            ):
-                raise RuntimeError(f"A parameter of the {self.name} group left its flat tensor: it would not train.")
-            offset += parameter.numel()
+            places = data + offset, grad + offset
+            if parameter.grad is None or (parameter.data_ptr(), parameter.grad.data_ptr()) != places:
+                return False
+            offset += parameter.numel() * self.flat.element_size()
+        return True
 
     def zero_grad(self) -> None:
         """Zero the gradients in place; setting them to None would cut the views."""

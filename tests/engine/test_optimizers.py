@@ -92,17 +92,21 @@ def test_a_flat_group_steps_as_its_tensors_would(name: str) -> None:
 @pytest.mark.parametrize(
     "break_views",
     [
-        lambda model: model.zero_grad(),
-        lambda model: model.half(),
-        lambda model: setattr(model[0].weight, "data", model[0].weight.data.clone()),
+        lambda model, _: model.zero_grad(),
+        lambda _, optimizer: optimizer.zero_grad(),
+        lambda model, _: model.half(),
+        lambda model, _: setattr(model[0].weight, "data", model[0].weight.data.clone()),
     ],
-    ids=["zero_grad to None", "half", "copied data"],
+    ids=["the model's zero_grad to None", "the optimizer's zero_grad to None", "half", "copied data"],
 )
-def test_a_parameter_that_left_its_flat_tensor_is_noticed(break_views: Callable[[nn.Sequential], object]) -> None:
+def test_a_parameter_that_left_its_flat_tensor_is_noticed(
+    break_views: Callable[[nn.Sequential, Optimizer], object],
+) -> None:
     model = model_of()
     groups = groups_of(model)
+    optimizer = optimizer_of("adamw", groups)
     groups[0].check_views()
-    break_views(model)
+    break_views(model, optimizer)
     with pytest.raises(RuntimeError, match="left its flat tensor"):
         groups[0].check_views()
 
