@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +114,7 @@ class Samples:
         self._crops_are_fixed = data.center_crop and not data.random_flip
         self._posteriors: dict[int, tuple[Tensor, Tensor]] = {}
         self._resized = lru_cache(maxsize=KEPT_PHOTOS)(self._load_resized)
+        self._sizes = cache(self._read_sizes)  # of every photo: with its latents cached it is not decoded again
 
     def cache_latents(self) -> Iterator[int]:
         """Encode every photo whose crop never changes, yielding how many are done; nothing where crops are drawn."""
@@ -129,8 +130,8 @@ class Samples:
 
     def crop(self, index: int, position: int) -> Crop:
         """The crop of example `index` when it stands at `position`."""
-        resized, _ = self._resized(index)
-        rows, columns = resized.height - self._data.resolution, resized.width - self._data.resolution
+        _, (height, width) = self._sizes(index)
+        rows, columns = height - self._data.resolution, width - self._data.resolution
         if self._data.center_crop:
             top, left = rows // 2, columns // 2
         else:
@@ -152,7 +153,7 @@ class Samples:
         Original height and width, the crop's top and left, target height and width: true integers, which a trip
         through bf16 would round.
         """
-        _, (height, width) = self._resized(index)
+        (height, width), _ = self._sizes(index)
         side = self._data.resolution
         return torch.tensor([height, width, crop.top, crop.left, side, side], dtype=torch.float32)
 
@@ -187,8 +188,7 @@ class Samples:
         """Mean and standard deviation of the VAE's latents, float32 on the CPU, before scaling."""
         if index in self._posteriors:
             return self._posteriors[index]
-        resized, _ = self._resized(index)
-        image = pixels(resized, crop, self._data.resolution)
+        image = pixels(self._resized(index)[0], crop, self._data.resolution)
         with torch.no_grad():
             posterior = self._vae.encode(image[None].to(self._vae.device, self._vae.dtype)).latent_dist  # type: ignore[union-attr]
         mean, std = posterior.mean[0].float().cpu(), posterior.std[0].float().cpu()
@@ -206,6 +206,11 @@ class Samples:
         """The photo with its short side at the resolution, and its original (height, width)."""
         photo = load_rgb(self.examples[index].path)
         return resize_short_side(photo, self._data.resolution), (photo.height, photo.width)
+
+    def _read_sizes(self, index: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(height, width) of the photo as it is, and resized."""
+        resized, original = self._resized(index)
+        return original, (resized.height, resized.width)
 
 
 def resize_short_side(photo: Image.Image, resolution: int) -> Image.Image:
