@@ -73,8 +73,8 @@ END_OF_WORD = "</w>"
 def tiny_sdxl() -> Path:
     """The tiny SDXL in the user's cache folder, built there on first use.
 
-    Two processes may race: each builds in a folder of its own, and the first to rename it wins.  Raises EngineError where nothing
-    can be written.
+    Two processes may race: each builds in a folder of its own, and the first to rename it wins.  Raises EngineError
+    where nothing can be written.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loratui"
     target = cache / f"tiny-sdxl-{VERSION}"
