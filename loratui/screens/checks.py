@@ -8,7 +8,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
-from textual.widgets import ProgressBar, Static
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from curation.dataset import Dataset, exclude, include
@@ -18,6 +18,7 @@ from curation.text import visible
 from engine.config import TrainConfig
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.step import StepScreen
+from loratui.widgets.quiet_bar import QuietBar
 from loratui.widgets.quiet_table import QuietTable
 
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "not checked": "dim"}
@@ -62,7 +63,7 @@ class ChecksScreen(StepScreen):
     def compose_body(self) -> Iterator:
         with Horizontal(id="verdict", classes="panel"):
             yield Static(id="verdict-line", markup=False)
-            yield ProgressBar(show_eta=False)
+            yield QuietBar()
         with Horizontal(classes="panes"):
             yield QuietTable(("Severity", "Photos", "Rule"), id="findings")
             with VerticalScroll(id="detail", classes="panel", can_focus=True):
@@ -74,7 +75,7 @@ class ChecksScreen(StepScreen):
         self.query_one("#findings").border_title = "Findings"
         self.query_one("#findings").add_class("panel")
         self.query_one("#detail").border_title = "What it means"
-        self.query_one(ProgressBar).display = False
+        self.query_one(QuietBar).display = False
         self.query_one("#findings").focus()
 
     def draw(self) -> None:
@@ -90,9 +91,9 @@ class ChecksScreen(StepScreen):
         if self.project.dataset is None:
             return
         self.query_one("#verdict-line", Static).update("Checking ...")
-        bar = self.query_one(ProgressBar)
+        bar = self.query_one(QuietBar)
         bar.display = True
-        bar.update(total=len(self.project.dataset.trainable), progress=0)
+        bar.show(0, len(self.project.dataset.trainable))
         self._check(self.project.dataset, self.project.recipe.compose().config)
 
     @work(thread=True, exclusive=True, group="lint", exit_on_error=False)
@@ -118,7 +119,7 @@ class ChecksScreen(StepScreen):
             self.post_message(self.Checked(dataset, report))
 
     def on_checks_screen_progressed(self, message: Progressed) -> None:
-        self.query_one(ProgressBar).update(total=message.total, progress=message.done)
+        self.query_one(QuietBar).show(message.done, message.total)
 
     def on_checks_screen_checked(self, message: Checked) -> None:
         if message.dataset is self.project.dataset:
@@ -127,12 +128,12 @@ class ChecksScreen(StepScreen):
             self.draw_standings()
 
     def on_checks_screen_check_failed(self, message: CheckFailed) -> None:
-        self.query_one(ProgressBar).display = False
+        self.query_one(QuietBar).display = False
         self.query_one("#verdict-line", Static).update(visible(message.error.problem))
         self.tell(message.error)
 
     def _draw_report(self, report: Report) -> None:
-        self.query_one(ProgressBar).display = False
+        self.query_one(QuietBar).display = False
         self.query_one("#verdict-line", Static).update(visible(verdict_line(report)))
         entries: list[Finding | Skipped] = [*report.findings, *report.skipped]
         self._entries: Mapping[str, Finding | Skipped] = {str(number): entry for number, entry in enumerate(entries)}
@@ -207,10 +208,10 @@ def _cells(entry: Finding | Skipped) -> tuple[str, str, str]:
     from curation.checks import rule
 
     if isinstance(entry, Skipped):
-        return "not checked", "", f"{entry.code} {rule(entry.code).name}"
+        return "not checked", "", rule(entry.code).name
     more = f" +{len(entry.photos) - 1}" if len(entry.photos) > 1 else ""
     photos = f"{entry.photos[0]}{more}" if entry.photos else "the whole set"
-    return entry.severity, photos, f"{entry.code} {entry.rule}"
+    return entry.severity, photos, entry.rule
 
 
 def _detail(entry: Finding | Skipped) -> Text:
@@ -220,7 +221,7 @@ def _detail(entry: Finding | Skipped) -> Text:
     explanation = rule(entry.code).explanation
     if isinstance(entry, Skipped):
         return Text.assemble((f"{entry.code} was not checked", "bold"), f"\n\n{visible(entry.reason)}\n\n", explanation)
-    text = Text.assemble((visible(entry.message), "bold"), "\n\n")
+    text = Text.assemble((f"{entry.code} {entry.rule}\n", "dim"), (visible(entry.message), "bold"), "\n\n")
     if entry.fix:
         text.append(f"To do: {visible(entry.fix)}\n\n")
     text.append("\n".join(f"  {visible(name)}" for name in entry.photos) or "  the whole set")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import ContentSwitcher, ProgressBar, RichLog, Static
+from textual.widgets import ContentSwitcher, RichLog, Static
 
 from curation.text import visible
 from engine.launcher import is_active
@@ -19,6 +19,7 @@ from loratui.project import RUN_SIGNS
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.step import StepScreen
 from loratui.widgets.plot import Plot
+from loratui.widgets.quiet_bar import QuietBar
 from loratui.widgets.quiet_table import QuietTable
 
 REFRESH_SECONDS = 1.0
@@ -40,7 +41,7 @@ class TrainScreen(StepScreen):
                 with Vertical(classes="panel", id="progress"):
                     with Horizontal(id="phase-line"):
                         yield Static(id="phase", markup=False)
-                        yield ProgressBar(show_eta=False)
+                        yield QuietBar()
                     yield Static(id="numbers", markup=False)
                 with Horizontal(id="plots"):
                     with Vertical(classes="panel", id="loss"):
@@ -54,7 +55,7 @@ class TrainScreen(StepScreen):
         self._logged = 0
         self._drawn: Monitor | None = None
         self._drawn_state = ""
-        titles = {"runs": "Runs", "loss": "Loss", "rate": "Learning rate", "log": "Log"}
+        titles = {"runs": "Runs", "loss": "Loss, line: smoothed", "log": "Log"}
         for id, title in titles.items():
             self.query_one(f"#{id}").border_title = title
         self.query_one("#runs").add_class("panel")
@@ -123,27 +124,31 @@ class TrainScreen(StepScreen):
         self.refresh_bindings()
 
     def _draw_run(self, monitor: Monitor) -> None:
-        self.query_one("#progress").border_title = f"{monitor.name}  {RUN_SIGNS[monitor.state]} {monitor.state}"
         self._draw_progress(monitor)
-        self.query_one("#numbers", Static).update(_numbers(monitor))
+        self.query_one("#numbers", Static).update(_numbers(monitor), layout=False)
         marks = [monitor.pivot_step] if monitor.pivot_step is not None else []
         loss, rate = self.query_one("#loss-plot", Plot), self.query_one("#rate-plot", Plot)
         loss.show(monitor.smoothed_losses, monitor.losses, monitor.total_steps, marks)
         rate.show(monitor.effective_lrs, (), monitor.total_steps, marks)
-        pivot = f"dotted line: pivot at {monitor.pivot_step}" if marks else ""
-        self.query_one("#loss").border_subtitle = "line: smoothed, dots: each step"
-        self.query_one("#rate").border_subtitle = pivot
+        self._draw_title("progress", f"{monitor.name}  {RUN_SIGNS[monitor.state]} {monitor.state}")
+        self._draw_title("rate", f"Learning rate, dotted: pivot at {monitor.pivot_step}" if marks else "Learning rate")
         self._draw_log(monitor)
         self._draw_files(monitor)
         if monitor.state != self._drawn_state:
             self._drawn_state = monitor.state
             self.refresh_bindings()
 
+    def _draw_title(self, id: str, title: str) -> None:
+        """A title set is a panel repainted, so only when it changes."""
+        panel = self.query_one(f"#{id}")
+        if panel.border_title != title:
+            panel.border_title = title
+
     def _draw_progress(self, monitor: Monitor) -> None:
         done, total = monitor.progress or (monitor.step, monitor.total_steps)
         phase = (monitor.phase.replace("_", " ") or "starting the worker") if monitor.active else monitor.state
-        self.query_one("#phase", Static).update(f"{phase} {done}/{total}")
-        self.query_one(ProgressBar).update(total=max(total, 1), progress=done)
+        self.query_one("#phase", Static).update(f"{phase} {done}/{total}", layout=False)
+        self.query_one(QuietBar).show(done, total)
 
     def _draw_log(self, monitor: Monitor) -> None:
         log = self.query_one("#log", RichLog)
@@ -164,7 +169,9 @@ class TrainScreen(StepScreen):
             text = f"Newest sample: {visible(str(monitor.samples[-1]))}"
         else:
             text = ""
-        self.query_one("#files", Static).update(text)
+        files = self.query_one("#files", Static)
+        if str(files.content) != text:
+            files.update(text)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "stop":

@@ -35,7 +35,6 @@ def write(run: RunDir, *events: Event) -> None:
     writer = EventWriter(run.events_file)
     for event in events:
         writer.write(event)
-    writer.close()
 
 
 def started(step: int = 0, total_steps: int = 100) -> Started:

@@ -33,7 +33,7 @@ def step(number: int) -> Step:
 
 
 @pytest.fixture
-def writer(run: RunDir) -> Iterator[EventWriter]:
+def writer(run: RunDir) -> EventWriter:
     writer = EventWriter(run.events_file)
     writer.write(Started(name="cat", pid=1, step=0, total_steps=100, pivot_step=50, photos=4, device="cpu"))
     writer.write(Phase(phase="training"))
@@ -41,8 +41,7 @@ def writer(run: RunDir) -> Iterator[EventWriter]:
         writer.write(step(number))
         if number == 50:
             writer.write(Pivot(step=50))
-    yield writer
-    writer.close()
+    return writer
 
 
 @pytest.fixture
