@@ -20,7 +20,7 @@ def launch(run: RunDir) -> int:
     before = run.status()
     if run.is_alive() or before.state == "starting":
         raise EngineError(
-            f"The run {run.name} is already being worked on.", f"Watch it with: loratui attach {run.name}"
+            f"The run {run.name} is already being worked on.", f"Watch it with: loratui attach {run.address}"
         )
     if before.state == "finished":
         raise EngineError(f"The run {run.name} is already finished.", f"Its files are in {run.output}.")

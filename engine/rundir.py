@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,12 @@ class RunDir:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def address(self) -> str:
+        """What to call the run on a command line: its name where commands look for runs by default, else its path."""
+        looked_at = Path(os.environ.get("LORATUI_RUNS", "runs")).resolve()
+        return self.name if self.path.parent == looked_at else shlex.quote(str(self.path))
 
     @property
     def config_file(self) -> Path:
@@ -140,7 +147,7 @@ class RunDir:
         except BlockingIOError:
             os.close(descriptor)
             raise EngineError(
-                f"The run {self.name} is already being worked on.", f"Watch it with: loratui attach {self.name}"
+                f"The run {self.name} is already being worked on.", f"Watch it with: loratui attach {self.address}"
             ) from None
         try:
             yield
@@ -194,7 +201,8 @@ def create_run(runs_dir: Path, name: str, config: TrainConfig) -> RunDir:
         path.mkdir(mode=0o700)
     except FileExistsError:
         raise EngineError(
-            f"There is already a run {path}.", f"Choose another --name, or continue it with: loratui resume {name}"
+            f"There is already a run {path}.",
+            f"Choose another --name, or continue it with: loratui resume {RunDir(path).address}",
         ) from None
     except OSError as error:
         raise EngineError(

@@ -173,7 +173,7 @@ def _say_farewell(project: Project, kept: Path | None) -> None:
         project.monitor.refresh()
         if project.monitor.active:
             lines.append(
-                f"The run {project.monitor.name} goes on. Come back with: loratui attach {project.monitor.name}"
+                f"The run {project.monitor.name} goes on. Come back with: loratui attach {project.monitor.run.address}"
             )
     for line in lines:
         sys.stderr.write(visible(line) + "\n")

@@ -81,7 +81,7 @@ def attach(name: RunName, runs_dir: RunsDir = Path("runs")) -> None:
     run = find_run(runs_dir, name)
     monitor = _show(run)
     if monitor is None:
-        _say(f"The run {run.name} goes on. Come back with: loratui attach {run.name}")
+        _say(f"The run {run.name} goes on. Come back with: loratui attach {run.address}")
         return
     _end(run)
 
@@ -182,7 +182,7 @@ def _accompany(run: RunDir) -> None:
             run.request("stop")
             _say("Asked it to stop; it writes a checkpoint and exports first.")
         elif not answer.startswith("w"):
-            _say(f"The run {run.name} goes on. Come back with: loratui attach {run.name}")
+            _say(f"The run {run.name} goes on. Come back with: loratui attach {run.address}")
             return
     _end(run)
 
@@ -213,7 +213,7 @@ def _end(run: RunDir) -> None:
     status = run.status()
     if status.state in ("failed", "died"):
         _say(f"The run {run.name} {status.state}: {status.message}")
-        _say(f"Its log is {run.log_file}. Go on from its newest checkpoint with: loratui resume {run.name}")
+        _say(f"Its log is {run.log_file}. Go on from its newest checkpoint with: loratui resume {run.address}")
     else:
         _say(f"The run {run.name} is {status.state} at step {status.step} of {status.total_steps}.")
         if status.state == "finished":

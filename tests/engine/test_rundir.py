@@ -116,6 +116,14 @@ def test_a_taken_name_is_refused_and_nothing_is_overwritten(run: RunDir) -> None
     assert free_name(run.path.parent, "pytorch_lora_weights") == "pytorch_lora_weights-2"
 
 
+def test_a_run_is_called_by_its_name_where_commands_look_and_by_its_path_elsewhere(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run.address == str(run.path)
+    monkeypatch.setenv("LORATUI_RUNS", str(run.path.parent))
+    assert run.address == "one"
+
+
 def test_a_run_that_is_starting_is_not_launched_again(run: RunDir) -> None:
     run.write_status(Status(state="starting"))
     with pytest.raises(EngineError, match="already being worked on"):
