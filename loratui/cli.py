@@ -47,13 +47,14 @@ def open_tui(
     context: typer.Context,
     runs_dir: RunsDir = Path("runs"),
     photos: Annotated[Path | None, typer.Option(help="Open the TUI on this folder of photos.")] = None,
+    run: Annotated[str | None, typer.Option(metavar="RUN", help="Open the TUI on this run.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """From a folder of photos to an SDXL DreamBooth LoRA, in a terminal. Without a command: the TUI."""
     if context.invoked_subcommand is None:
         from loratui.app import run_app
 
-        raise typer.Exit(run_app(photos, runs_dir))
+        raise typer.Exit(run_app(photos, runs_dir, run))
 
 
 def main() -> None:
