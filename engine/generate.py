@@ -1,25 +1,28 @@
 """Pictures from models in memory or from a run's exported files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.export import file_names
 from engine.model_files import model_problem, resolve_model
-from engine.models import Models
+from engine.models import Models, compute_dtype, default_device, load_vae
 from engine.rundir import RunDir
 from engine.settings import ModelSection
-from engine.tokens import placeholder_tokens, replace_abstractions
+from engine.tokens import replace_abstractions, run_tokens
+
+# What diffusers, peft and safetensors raise for a file that is not what it should be.
+UNLOADABLE = (SafetensorError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError)
 
 
 def sample_images(
@@ -87,7 +90,9 @@ def load_run_pipeline(run: RunDir, dtype: torch.dtype, device: torch.device) -> 
         if tokens:
             _load_tokens(pipeline, files[2], tokens)
         pipeline.load_lora_weights(str(files[0].parent), weight_name=files[0].name)
-    except (SafetensorError, ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+    except torch.OutOfMemoryError:
+        raise
+    except UNLOADABLE as error:
         raise EngineError(
             f"The files in {run.output} cannot be loaded: {error}.",
             f"Write them again with: loratui export {run.name}",
@@ -96,32 +101,18 @@ def load_run_pipeline(run: RunDir, dtype: torch.dtype, device: torch.device) -> 
 
 
 def load_base_pipeline(model: ModelSection, dtype: torch.dtype, device: torch.device) -> StableDiffusionXLPipeline:
-    """The base model alone, as a pipeline. Its own VAE is float32, because SDXL's overflows in fp16."""
+    """The base model alone, as a pipeline, with the VAE as training has it."""
     if problem := model_problem(model):
         raise problem
-    replacement = model.pretrained_vae_model_name_or_path
-    vae: dict[str, Any] = {}
-    if replacement:
-        vae["vae"] = AutoencoderKL.from_pretrained(resolve_model(replacement), dtype=dtype)
     pipeline: Any = StableDiffusionXLPipeline.from_pretrained(
         resolve_model(model.pretrained_model_name_or_path),
         dtype=dtype,
         revision=model.revision,
         variant=model.variant,
         add_watermarker=False,
-        **vae,
+        vae=load_vae(model, dtype),
     )
-    if not replacement:
-        pipeline.vae.to(torch.float32)
     return pipeline.to(device)
-
-
-def run_tokens(config: TrainConfig) -> dict[str, tuple[str, ...]]:
-    """The new tokens of a run by trigger word; empty when it trains none."""
-    text_encoder = config.text_encoder
-    if not text_encoder.train_text_encoder_ti:
-        return {}
-    return placeholder_tokens(config.concept.token_abstraction, text_encoder.num_new_tokens_per_abstraction)
 
 
 def render(
@@ -162,6 +153,19 @@ def _decode(pipeline: StableDiffusionXLPipeline, latents: Tensor) -> np.ndarray:
     return pixels
 
 
+@contextmanager
+def out_of_memory_told() -> Iterator[None]:
+    """Raises EngineError for a full GPU. For commands that a user waits for; the worker has words of its own."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            "The GPU ran out of memory.",
+            "Stop what else uses it, or write CUDA_VISIBLE_DEVICES= before the command to leave it aside.",
+        ) from error
+
+
+@out_of_memory_told()
 def generate(
     run: RunDir,
     prompts: Sequence[str],
@@ -172,11 +176,9 @@ def generate(
     size: int,
 ) -> list[Image.Image]:
     """One picture for each prompt from the run's exported files; trigger words in prompts become new tokens."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    tokens = run_tokens(run.config())
+    device, tokens = default_device(), run_tokens(run.config())
     pixels = render(
-        load_run_pipeline(run, dtype, device),
+        load_run_pipeline(run, compute_dtype(None, device), device),
         [replace_abstractions(prompt, tokens) for prompt in prompts],
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,

@@ -7,6 +7,7 @@ from string import Template
 from curation.text import visible
 from engine.config import TrainConfig
 from engine.model_files import resolve_model
+from engine.prompts import sample_prompt
 from engine.tokens import replace_abstractions
 
 CARD = Template("""\
@@ -61,9 +62,7 @@ WEBUI_TOKENS = Template(" Put `${name}_emb.safetensors` into `embeddings`.")
 
 def model_card(name: str, config: TrainConfig, tokens: Mapping[str, tuple[str, ...]]) -> str:
     """The card of the LoRA `name`; `tokens`: its new tokens by trigger word, empty without."""
-    trigger = config.concept.token_abstraction[0]
-    prompt = config.sample.validation_prompt or config.concept.instance_prompt or f"a photo of {trigger}"
-    prompt = " ".join(prompt.split())
+    prompt = " ".join(sample_prompt(config).split())
     fields = {
         "name": name,
         # A JSON string is also a YAML and a Python string, so that no prompt can break out of it.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import diffusers
 import torch
@@ -15,6 +15,8 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from engine.errors import EngineError
 from engine.model_files import model_problem, resolve_model
 from engine.settings import ModelSection
+
+DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @dataclass
@@ -35,10 +37,23 @@ class Models:
     source: ModelSection
 
 
+def default_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def compute_dtype(mixed_precision: Literal["no", "fp16", "bf16"] | None, device: torch.device) -> torch.dtype:
+    """The type of the frozen base and of activations; unset: bf16 where the GPU has it, else float32."""
+    if mixed_precision is None:
+        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        mixed_precision = "bf16" if has_bf16 else "no"
+    return DTYPES[mixed_precision]
+
+
 def load_models(model: ModelSection, dtype: torch.dtype, device: torch.device) -> Models:
     """Load the parts of `model`, frozen, on `device`.
 
-    dtype: of UNet and text encoders; the VAE stays float32 (SDXL's own overflows in fp16) unless it is replaced.
+    dtype: of UNet and text encoders, and of a replacement VAE.
     Raises EngineError when the model is not on disk and the hub is out of reach, or is no SDXL in diffusers' layout.
     """
     if problem := model_problem(model):
@@ -65,10 +80,7 @@ def _load(model: ModelSection, dtype: torch.dtype, device: torch.device) -> Mode
     text_encoder_2 = CLIPTextModelWithProjection.from_pretrained(
         path, subfolder="text_encoder_2", dtype=dtype, eos_token_id=tokenizer_2.eos_token_id, **weights
     )
-    if model.pretrained_vae_model_name_or_path:
-        vae = AutoencoderKL.from_pretrained(resolve_model(model.pretrained_vae_model_name_or_path), dtype=dtype)
-    else:
-        vae = AutoencoderKL.from_pretrained(path, subfolder="vae", dtype=torch.float32, **weights)
+    vae = load_vae(model, dtype)
     unet = load_unet(model, dtype)
     for module in (text_encoder, text_encoder_2, vae, unet):
         nn.Module.to(module.requires_grad_(False), device)
@@ -93,6 +105,19 @@ def load_unet(model: ModelSection, dtype: torch.dtype) -> UNet2DConditionModel:
         resolve_model(model.pretrained_model_name_or_path),
         subfolder="unet",
         dtype=dtype,
+        revision=model.revision,
+        variant=model.variant,
+    )
+
+
+def load_vae(model: ModelSection, dtype: torch.dtype) -> AutoencoderKL:
+    """The VAE alone, on the CPU: a replacement in `dtype`, SDXL's own in float32, because it overflows in fp16."""
+    if model.pretrained_vae_model_name_or_path:
+        return AutoencoderKL.from_pretrained(resolve_model(model.pretrained_vae_model_name_or_path), dtype=dtype)
+    return AutoencoderKL.from_pretrained(
+        resolve_model(model.pretrained_model_name_or_path),
+        subfolder="vae",
+        dtype=torch.float32,
         revision=model.revision,
         variant=model.variant,
     )

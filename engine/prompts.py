@@ -5,8 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from engine.config import TrainConfig
 from engine.models import Models, encode_prompts
 from engine.tokens import replace_abstractions
+
+
+def sample_prompt(config: TrainConfig) -> str:
+    """What shows the concept: the validation prompt, else the instance prompt, else a photo of the trigger word."""
+    return (
+        config.sample.validation_prompt
+        or config.concept.instance_prompt
+        or f"a photo of {config.concept.token_abstraction[0]}"
+    )
 
 
 class PromptEncoder:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTokenizer, PreTrainedModel
 
+from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.models import Models
 
@@ -22,6 +23,14 @@ def placeholder_tokens(
         word: tuple(f"<s{index * count + offset}>" for offset in range(count))
         for index, word in enumerate(dict.fromkeys(token_abstraction))
     }
+
+
+def run_tokens(config: TrainConfig) -> dict[str, tuple[str, ...]]:
+    """The new tokens of a run by trigger word; empty when it trains none."""
+    text_encoder = config.text_encoder
+    if not text_encoder.train_text_encoder_ti:
+        return {}
+    return placeholder_tokens(config.concept.token_abstraction, text_encoder.num_new_tokens_per_abstraction)
 
 
 def replace_abstractions(text: str, tokens: Mapping[str, tuple[str, ...]]) -> str:

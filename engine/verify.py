@@ -11,27 +11,23 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 from peft.tuners.lora import LoraLayer
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.export import checkpoint_weights, diffusers_metadata, diffusers_tensors, file_names, kohya_tensors
-from engine.generate import load_run_pipeline, pipeline_of, render
-from engine.lora import add_adapters, lora_state
-from engine.models import Models, load_models, load_unet
+from engine.generate import UNLOADABLE, load_run_pipeline, out_of_memory_told, pipeline_of, render
+from engine.lora import lora_state
+from engine.models import Models, default_device, load_models, load_unet
 from engine.rundir import RunDir
-from engine.tokens import insert_placeholders, replace_abstractions
-from engine.weights import MODULES, TrainedWeights, apply_weights, read_safetensors
+from engine.tokens import replace_abstractions
+from engine.weights import MODULES, TrainedWeights, add_trainables, apply_weights, read_safetensors
 
 # In float32 the same weights give the same output up to the order of sums; a wrong alpha moves it by percents.
 UNET_TOLERANCE = 1e-4
 PICTURE_TOLERANCE = 1e-3  # of the range 0 to 1: a quarter of an 8-bit step
 PICTURE_STEPS = 4
 LARGEST_PICTURE = 512  # pixels a side: enough to tell, quick on a CPU
-
-# What diffusers, peft and safetensors raise for a file that is not what it should be.
-UNLOADABLE = (EngineError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError)
 
 
 @dataclass(frozen=True)
@@ -64,6 +60,8 @@ def verify_export(weights: TrainedWeights, files: Sequence[Path], models: Models
     for file in files[:2]:
         try:
             _load_into_unet(fresh, file)
+        except torch.OutOfMemoryError:
+            raise
         except UNLOADABLE as error:
             return _conclude(weights, files, [f"{file.name} cannot be loaded: {error}"], None, UNET_TOLERANCE)
         problems += _adapter_problems(fresh, weights, "unet", file.name)
@@ -72,19 +70,20 @@ def verify_export(weights: TrainedWeights, files: Sequence[Path], models: Models
     return _conclude(weights, files, problems, difference, UNET_TOLERANCE)
 
 
+@out_of_memory_told()
 def verify_run(run: RunDir) -> Verification:
     """Load a run's files into a fresh pipeline as users do, and compare a picture with one from the trained weights.
 
     The trained weights are those of the newest checkpoint.  Checked are every tensor and alpha in the files, that each
     of them arrived in the pipeline, and a small picture in float32, from the diffusers file and from the kohya file.
-    Raises EngineError when there is no checkpoint to compare with, or no base model.
+    Raises EngineError when there is no checkpoint to compare with, no base model, or no room on the GPU.
     """
     config, weights = run.config(), checkpoint_weights(run)
     files = [run.output / file for file in file_names(run.name, bool(weights.tokens))]
     problems = list(_file_problems(weights, files))
     if problems:
         return _conclude(weights, files, problems, None, PICTURE_TOLERANCE)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = default_device()
     trained = _picture(_trained_pipeline(config, weights, device), config, weights)
     difference = 0.0
     try:
@@ -96,7 +95,9 @@ def verify_run(run: RunDir) -> Verification:
             for module in MODULES:
                 problems += _adapter_problems(getattr(pipeline, module), weights, module, file.name)
             difference = max(difference, float(np.abs(trained - _picture(pipeline, config, weights)).max()))
-    except UNLOADABLE as error:
+    except torch.OutOfMemoryError:
+        raise
+    except (EngineError, *UNLOADABLE) as error:
         return _conclude(weights, files, [f"the files cannot be loaded: {error}"], None, PICTURE_TOLERANCE)
     return _conclude(weights, files, problems, difference, PICTURE_TOLERANCE)
 
@@ -202,9 +203,7 @@ def _unet_output(unet: UNet2DConditionModel) -> Tensor:
 def _trained_pipeline(config: TrainConfig, weights: TrainedWeights, device: torch.device) -> StableDiffusionXLPipeline:
     """The trained models as training has them in memory, with no exported file involved."""
     models = load_models(config.model, torch.float32, device)
-    add_adapters(models, config.lora, bool(weights.text_encoder), config.run.seed)
-    if weights.tokens:
-        insert_placeholders(models, weights.tokens, config.run.seed)
+    add_trainables(models, config)
     apply_weights(models, weights)
     for module in (models.unet, models.text_encoder, models.text_encoder_2):
         module.eval()
@@ -212,8 +211,8 @@ def _trained_pipeline(config: TrainConfig, weights: TrainedWeights, device: torc
 
 
 def _picture(pipeline: StableDiffusionXLPipeline, config: TrainConfig, weights: TrainedWeights) -> np.ndarray:
-    trigger = config.concept.token_abstraction[0]
-    prompt = config.concept.instance_prompt or f"a photo of {trigger}"
+    """Of every trigger word, so that all new tokens have a part in it."""
+    prompt = f"a photo of {' '.join(config.concept.token_abstraction)}"
     return render(
         pipeline,
         [replace_abstractions(prompt, weights.tokens)],

@@ -1,4 +1,4 @@
-"""What training changes, as one value: taken out of the models, put back in place, written to and read from a file."""
+"""What training changes: added to the models, taken out as one value, put back in place, written to a file and read."""
 
 import json
 from collections.abc import Mapping
@@ -11,10 +11,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from curation.atomic import write_bytes
+from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.lora import lora_metadata, lora_state
+from engine.lora import add_adapters, lora_metadata, lora_state
 from engine.models import Models
-from engine.tokens import placeholder_rows
+from engine.tokens import insert_placeholders, placeholder_rows, run_tokens
 
 MODULES = ("unet", "text_encoder", "text_encoder_2")
 
@@ -43,6 +44,15 @@ class TrainedWeights:
     def embeddings(self) -> dict[str, Tensor]:
         """The new tokens' rows under the names that other tools know; empty without new tokens."""
         return {key: rows for key, rows in (("clip_l", self.clip_l), ("clip_g", self.clip_g)) if rows is not None}
+
+
+def add_trainables(models: Models, config: TrainConfig) -> dict[str, tuple[str, ...]]:
+    """Put LoRA and new tokens into fresh models; returns the tokens by trigger word, none without pivotal tuning."""
+    add_adapters(models, config.lora, config.text_encoder.train_text_encoder, config.run.seed)
+    tokens = run_tokens(config)
+    if tokens:
+        insert_placeholders(models, tokens, config.run.seed)
+    return tokens
 
 
 def trained_weights(models: Models, tokens: Mapping[str, tuple[str, ...]]) -> TrainedWeights:

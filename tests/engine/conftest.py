@@ -51,12 +51,10 @@ def make_run(tiny_model: Path, tmp_path: Path) -> MakeRun:
         from engine.checkpoints import Checkpoint, TrainState, save_checkpoint
         from engine.config import TrainConfig
         from engine.export import export
-        from engine.generate import run_tokens
-        from engine.lora import add_adapters, lora_parameters
+        from engine.lora import lora_parameters
         from engine.models import load_models
         from engine.rundir import create_run
-        from engine.tokens import insert_placeholders
-        from engine.weights import trained_weights
+        from engine.weights import add_trainables, trained_weights
 
         config = TrainConfig.model_validate(
             {
@@ -74,10 +72,7 @@ def make_run(tiny_model: Path, tmp_path: Path) -> MakeRun:
         )
         run = create_run(tmp_path / "runs", name, config)
         models = load_models(config.model, getattr(torch, dtype), torch.device("cpu"))
-        add_adapters(models, config.lora, train_text_encoder, seed=0)
-        names = run_tokens(config)
-        if names:
-            insert_placeholders(models, names, seed=0)
+        names = add_trainables(models, config)
         generator = torch.Generator().manual_seed(1)
         for module in (models.unet, models.text_encoder, models.text_encoder_2):
             for parameter in lora_parameters(module):

@@ -7,7 +7,7 @@ from PIL import Image
 
 from engine.contact_sheet import MARGIN, SMALLEST_CELL, contact_sheet
 from engine.errors import EngineError
-from engine.generate import generate, sample_images
+from engine.generate import generate, load_run_pipeline, sample_images
 from engine.models import Models, load_models
 from engine.tokens import insert_placeholders
 from tests.engine.conftest import MakeRun
@@ -53,6 +53,15 @@ def test_a_runs_pictures_come_from_its_exported_files(make_run: MakeRun) -> None
     (run.output / "dog_emb.safetensors").unlink()
     with pytest.raises(EngineError, match=r"has no dog_emb\.safetensors"):
         generate(run, ["TOK"], seed=0, **SETTINGS)
+
+
+def test_a_runs_pipeline_decodes_with_the_vae_of_training(make_run: MakeRun) -> None:
+    """A VAE cast to bf16 and back draws other pictures than the samples that were seen in training."""
+    run, models, _ = make_run("dog", dtype="bfloat16")
+    pipeline = load_run_pipeline(run, torch.bfloat16, torch.device("cpu"))
+    assert pipeline.unet.dtype == torch.bfloat16
+    for ours, theirs in zip(pipeline.vae.parameters(), models.vae.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_files_that_cannot_be_loaded_are_told(make_run: MakeRun) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import StableDiffusionXLPipeline
 from safetensors.torch import load_file
 
 from engine.errors import EngineError
@@ -148,6 +149,22 @@ def test_the_picture_shows_a_pipeline_that_pools_at_the_last_new_token(
     verification = verify_run(run)
     assert not verification.ok
     assert verification.message.startswith("the output differs by")
+
+
+def test_a_full_gpu_is_not_taken_for_faulty_files(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing on a CPU runs out of a GPU's memory, so the library is made to say so."""
+
+    def run_out(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    run, models, weights = make_run("dog")
+    files = [run.output / file for file in file_names("dog", True)]
+    monkeypatch.setattr(StableDiffusionXLPipeline, "load_lora_into_unet", run_out)
+    with pytest.raises(torch.OutOfMemoryError):  # the worker gives it its own words
+        verify_export(weights, files, models)
+    with pytest.raises(EngineError, match="The GPU ran out of memory") as error:
+        verify_run(run)
+    assert "CUDA_VISIBLE_DEVICES" in error.value.remedy
 
 
 def test_a_run_without_a_checkpoint_cannot_be_verified(make_run: MakeRun) -> None:
