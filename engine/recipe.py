@@ -11,12 +11,12 @@ from engine.data import Samples, read_examples
 from engine.errors import EngineError
 from engine.events import Finished, Paused, Phase, Progress, Started, Stopped, Verified, Warned
 from engine.export import export
-from engine.models import Models, load_models, silence_libraries
+from engine.models import Models, compute_dtype, default_device, load_models, silence_libraries
 from engine.plan import Plan, plan, resolve
 from engine.rundir import RunDir
-from engine.trainer import Emit, Ending, Trainer, asked_to_end, compute_dtype
+from engine.trainer import Emit, Ending, Trainer, asked_to_end
 from engine.verify import verify_export
-from engine.weights import TrainedWeights
+from engine.weights import TrainedWeights, add_trainables, apply_weights
 
 
 def follow(run: RunDir, emit: Emit) -> Finished | Stopped | Paused:
@@ -31,7 +31,7 @@ def follow(run: RunDir, emit: Emit) -> Finished | Stopped | Paused:
     folder, passed_over = newest_checkpoint(run)
     checkpoint = load_checkpoint(folder) if folder else None
     step = checkpoint.state.step if checkpoint else 0
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = default_device()
     emit(_started(run, the_plan, step, device))
     for message in passed_over:
         emit(Warned(message=message))
@@ -39,6 +39,10 @@ def follow(run: RunDir, emit: Emit) -> Finished | Stopped | Paused:
     emit(Phase(phase="loading"))
     models = load_models(config.model, compute_dtype(config.run.mixed_precision, device), device)
     if ending := _make_class_images(run, config, models, emit):
+        if ending == "stopped" and checkpoint:
+            add_trainables(models, config)
+            apply_weights(models, checkpoint.weights)
+            export_and_verify(run, config, checkpoint.weights, models, emit)
         return Paused(step=step) if ending == "paused" else Stopped(step=step)
     photos = Samples(examples, config.data, models.vae, config.run.seed, repeats=config.data.repeats)
     class_images = None

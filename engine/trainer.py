@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -18,7 +18,7 @@ from engine.errors import EngineError
 from engine.events import Checkpoint as CheckpointEvent
 from engine.events import Event, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
 from engine.generate import sample_images
-from engine.lora import add_adapters, lora_parameters
+from engine.lora import lora_parameters
 from engine.losses import DiffusionLoss, diffusion_loss, diffusion_target, min_snr_weights
 from engine.models import Models
 from engine.optimizers import (
@@ -31,25 +31,16 @@ from engine.optimizers import (
     set_rates,
 )
 from engine.plan import Plan, trains_text
-from engine.prompts import PromptEncoder
+from engine.prompts import PromptEncoder, sample_prompt
 from engine.rundir import RunDir
 from engine.settings import LossSection
-from engine.tokens import insert_placeholders, placeholder_tokens, replace_abstractions
-from engine.weights import TrainedWeights, apply_weights, trained_weights
+from engine.tokens import replace_abstractions
+from engine.weights import TrainedWeights, add_trainables, apply_weights, trained_weights
 
 Emit = Callable[[Event], None]
 Ending = Literal["finished", "stopped", "paused"]
 
 MOST_SKIPPED_IN_A_ROW = 10
-DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-
-
-def compute_dtype(mixed_precision: Literal["no", "fp16", "bf16"] | None, device: torch.device) -> torch.dtype:
-    """The type of the frozen base and of activations; unset: bf16 where the GPU has it, else float32."""
-    if mixed_precision is None:
-        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        mixed_precision = "bf16" if has_bf16 else "no"
-    return DTYPES[mixed_precision]
 
 
 def training_loss(
@@ -98,7 +89,7 @@ class Trainer:
         self.photos, self.class_images, self.emit = photos, class_images, emit
         self.device, self.dtype = models.unet.device, models.unet.dtype
         self.step, self.pivoted, self.skipped_in_a_row = 0, False, 0
-        self.tokens = _add_trainables(models, config)
+        self.tokens = add_trainables(models, config)
         self.prompts = PromptEncoder(models, self.tokens)
         if checkpoint:
             apply_weights(models, checkpoint.weights)  # before flattening, which copies
@@ -127,7 +118,7 @@ class Trainer:
             is_last = self.step == self.plan.total_steps
             if self._checkpoint_is_due() or ending or is_last:
                 self._save_checkpoint(must=ending is not None or is_last)
-            if self._sample_is_due() and not ending:
+            if self._sample_is_due() and (ending != "stopped" or is_last):
                 self._sample()
             if ending and not is_last:
                 return ending
@@ -261,7 +252,7 @@ class Trainer:
             photos = ", ".join(visible(name) for name in dict.fromkeys(names))
             raise EngineError(
                 f"{self.skipped_in_a_row} steps in a row gave no finite loss or gradients, the last one on {photos}.",
-                "Set mixed_precision = 'bf16' or 'no', or lower learning_rate, and resume from the last checkpoint.",
+                "Start a new run with mixed_precision = 'bf16' or 'no', or with a lower learning_rate.",
             )
 
     def _checkpoint_is_due(self) -> bool:
@@ -285,11 +276,12 @@ class Trainer:
     def _restore(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.state
         restore_optimizer(self.optimizer, *checkpoint.optimizer)
-        self.scaler.load_state_dict(state.scaler)
+        if state.scaler:  # it was made in fp16
+            self.scaler.load_state_dict(state.scaler)
         self.step = state.step
         if state.pivoted:
             self._freeze_text()
-        if state.num_threads != torch.get_num_threads():
+        if self.device.type == "cpu" and state.num_threads != torch.get_num_threads():
             self.emit(
                 Warned(
                     message=f"The checkpoint was made with {state.num_threads} CPU threads and the run goes on with "
@@ -316,7 +308,7 @@ class Trainer:
 
     def _write_samples(self) -> None:
         config = self.config
-        prompt = sample_prompt(config, self.photos)
+        prompt = sample_prompt(config)
         images = sample_images(
             self.models,
             [replace_abstractions(prompt, self.tokens)] * config.sample.num_validation_images,
@@ -332,27 +324,11 @@ class Trainer:
             self.emit(Sample(step=self.step, path=str(path.relative_to(self.run.path)), prompt=prompt))
 
 
-def sample_prompt(config: TrainConfig, photos: Samples) -> str:
-    """The prompt of sample pictures: the validation prompt, else the instance prompt, else the first caption."""
-    return config.sample.validation_prompt or config.concept.instance_prompt or photos.examples[0].caption
-
-
 def asked_to_end(run: RunDir) -> Ending | None:
     """How the run was asked to end since the last look, if it was."""
     if run.take_request("stop"):
         return "stopped"
     return "paused" if run.take_request("pause") else None
-
-
-def _add_trainables(models: Models, config: TrainConfig) -> Mapping[str, tuple[str, ...]]:
-    """Put LoRA and new tokens into the models; returns the tokens by trigger word, none without pivotal tuning."""
-    text_encoder, seed = config.text_encoder, config.run.seed
-    add_adapters(models, config.lora, text_encoder.train_text_encoder, seed)
-    if not text_encoder.train_text_encoder_ti:
-        return {}
-    tokens = placeholder_tokens(config.concept.token_abstraction, text_encoder.num_new_tokens_per_abstraction)
-    insert_placeholders(models, tokens, seed)
-    return tokens
 
 
 def _flat_groups(models: Models, config: TrainConfig) -> list[FlatGroup]:

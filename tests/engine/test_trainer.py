@@ -16,12 +16,13 @@ from engine.config import TrainConfig, compose
 from engine.data import Samples, read_examples
 from engine.errors import EngineError
 from engine.events import Checkpoint, Event, Paused, Phase, Pivot, Sample, Skipped, Step, Stopped, Verified, Warned
-from engine.models import Models, load_models
+from engine.models import Models, compute_dtype, load_models
 from engine.plan import plan, resolve
+from engine.prompts import sample_prompt
 from engine.recipe import follow
 from engine.rundir import RunDir, create_run
 from engine.tokens import placeholder_rows
-from engine.trainer import Emit, Trainer, compute_dtype, training_loss
+from engine.trainer import Emit, Trainer, training_loss
 
 STEPS, PIVOT = 6, 3
 OPTIMIZERS = ["adamw", "prodigy"]
@@ -84,6 +85,14 @@ def trainer_of(run: RunDir, config: TrainConfig, emit: Emit = nothing) -> Traine
     folder, _ = newest_checkpoint(run)
     checkpoint = load_checkpoint(folder) if folder else None
     return Trainer(run, config, plan(config, len(examples)), models, photos, None, emit, checkpoint)
+
+
+def pause_after_step(step: int) -> Callable[[RunDir, Event], None]:
+    def pause(run: RunDir, event: Event) -> None:
+        if isinstance(event, Step) and event.step == step:
+            run.request("pause")
+
+    return pause
 
 
 def rows_of(models: Models) -> bytes:
@@ -223,12 +232,8 @@ def test_a_resumed_run_ends_byte_for_byte_as_one_that_never_paused(
         "data": {"random_flip": True},
     }
 
-    def pause(run: RunDir, event: Event) -> None:
-        if isinstance(event, Step) and event.step == pause_after:
-            run.request("pause")
-
     whole, events = train("whole", **sections)
-    paused, first_half = train("paused", seen=pause, **sections)
+    paused, first_half = train("paused", seen=pause_after_step(pause_after), **sections)
     assert paused.step == pause_after
     resumed, second_half = train("paused", **sections)
     assert last_files(resumed.run) == last_files(whole.run)
@@ -238,6 +243,25 @@ def test_a_resumed_run_ends_byte_for_byte_as_one_that_never_paused(
 
     assert told(first_half) + told(second_half) == told(events)
     assert len(of_type(first_half + second_half, Pivot)) == 1
+
+
+def test_a_resume_with_other_threads_is_told(train: Train) -> None:
+    train("run", seen=pause_after_step(1), run={"max_train_steps": 2})
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        _, events = train("run", run={"max_train_steps": 2})
+    finally:
+        torch.set_num_threads(threads)
+    [warning] = of_type(events, Warned)
+    assert f"made with {threads} CPU threads" in warning.message
+
+
+def test_a_checkpoint_in_float32_goes_on_in_fp16(train: Train) -> None:
+    train("run", seen=pause_after_step(1), run={"max_train_steps": 2})
+    trainer, events = train("run", run={"max_train_steps": 2, "mixed_precision": "fp16"})
+    assert trainer.scaler.is_enabled()
+    assert [event.step for event in of_type(events, Step)] == [2]
 
 
 def test_accumulated_micro_batches_are_one_batch(train: Train) -> None:
@@ -350,6 +374,31 @@ def test_pictures_change_nothing_about_the_training(train: Train) -> None:
     assert last_files(without.run) == last_files(with_pictures.run)
 
 
+@pytest.mark.parametrize(
+    ("asked", "at", "pictures"), [("pause", 1, [1]), ("stop", 1, []), ("pause", 2, [1, 2]), ("stop", 2, [1, 2])]
+)
+def test_pictures_that_are_due_come_before_a_pause_and_with_the_last_step_whatever_was_asked(
+    train: Train, asked: Any, at: int, pictures: list[int]
+) -> None:
+    def ask(run: RunDir, event: Event) -> None:
+        if isinstance(event, Step) and event.step == at:
+            run.request(asked)
+
+    sample = {"num_validation_images": 1, "validation_steps": 1}
+    trainer, events = train("run", seen=ask, run={"max_train_steps": 2}, sample=sample)
+    assert trainer.step == at
+    assert [event.step for event in of_type(events, Sample)] == pictures
+
+
+def test_pictures_show_the_validation_prompt_or_the_instance_prompt_or_the_trigger_word() -> None:
+    concept = {"token_abstraction": ["SKS", "TOK"]}
+    assert sample_prompt(compose(flags={"concept": concept}).config) == "a photo of SKS"
+    concept["instance_prompt"] = "SKS, asleep"
+    assert sample_prompt(compose(flags={"concept": concept}).config) == "SKS, asleep"
+    sample = {"validation_prompt": "SKS in the snow"}
+    assert sample_prompt(compose(flags={"concept": concept, "sample": sample}).config) == "SKS in the snow"
+
+
 def test_a_failed_picture_is_a_warning(train: Train) -> None:
     def block(run: RunDir, event: Event) -> None:
         if isinstance(event, Step) and event.step == 1:
@@ -382,7 +431,7 @@ def test_steps_that_are_not_finite_are_left_out_and_after_ten_the_run_ends(
     settings = config(run={"max_train_steps": 30}, optimizer={"optimizer": "adamw", "learning_rate": 1e30})
     events: list[Event] = []
     trainer = trainer_of(create_run(tmp_path, "run", settings), settings, events.append)
-    with pytest.raises(EngineError, match="10 steps in a row"):
+    with pytest.raises(EngineError, match=r"10 steps in a row.*Start a new run"):
         trainer.train()
     skipped = of_type(events, Skipped)
     assert len(skipped) == 10
@@ -498,3 +547,23 @@ def test_a_stop_is_heard_while_class_images_are_made(config: Callable[..., Train
     end = follow(run, stop)
     assert (end.type, end.step) == ("stopped", 0)
     assert len(list(run.class_images.iterdir())) == 1
+
+
+def test_a_stop_while_class_images_are_made_exports_an_earlier_checkpoint(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    prior = {"with_prior_preservation": True, "class_prompt": "a photo of a cup", "num_class_images": 2}
+    run = create_run(tmp_path, "run", config(prior=prior))
+    follow(run, lambda event: pause_after_step(1)(run, event))
+    assert not any(run.output.iterdir())
+    (run.class_images / "0001.png").unlink()
+    events: list[Event] = []
+
+    def stop(event: Event) -> None:
+        events.append(event)
+        if event.type == "progress":
+            run.request("stop")
+
+    end = follow(run, stop)
+    assert (end.type, end.step) == ("stopped", 1)
+    assert [event.ok for event in of_type(events, Verified)] == [True]
