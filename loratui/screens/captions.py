@@ -93,6 +93,7 @@ class CaptionsScreen(StepScreen):
         if self._shown is None or photo is None or photo.name != self._shown.name or caption != area.text:
             with area.prevent(TextArea.Changed):
                 area.load_text(caption)
+                area.move_cursor(area.document.end)
         self._shown, self._as_shown = photo, area.text
         self.query_one(PhotoView).show(photo.path if photo else None)
         self.query_one("#picture").border_title = Content(visible(photo.name) if photo else "Photo")

@@ -160,7 +160,7 @@ class TrainScreen(StepScreen):
     def _draw_files(self, monitor: Monitor) -> None:
         if monitor.outcome:
             problem, remedy = monitor.outcome
-            text = f"{problem}\n{remedy}\nGo on from the newest checkpoint: loratui resume {monitor.name}"
+            text = f"{problem}\n{remedy}\nGo on from the newest checkpoint: loratui resume {monitor.run.address}"
         elif monitor.verified:
             state = "verified" if monitor.verified.ok else "NOT verified"
             files = ", ".join(visible(Path(file).name) for file in monitor.verified.files)
@@ -186,7 +186,7 @@ class TrainScreen(StepScreen):
             return
         question = (
             f"Stop the run {monitor.name} at step {monitor.step} of {monitor.total_steps}?\n\n"
-            f"It writes a checkpoint and exports first; `loratui resume {monitor.name}` goes on later."
+            f"It writes a checkpoint and exports first; `loratui resume {monitor.run.address}` goes on later."
         )
 
         def ask(yes: bool | None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.dataset import open_dataset
+from curation.dataset import open_dataset, save_captions
 from tests.loratui.tui import NARROW, WIDE, app_on, go, sees, wait_for, write
 
 
@@ -139,3 +139,16 @@ async def test_a_file_that_is_no_photo_says_so_in_its_place(photos: Path) -> Non
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         text = await go(pilot, "3")
         assert "a.jpg cannot be read" in text
+
+
+async def test_editing_goes_on_where_the_caption_ends(photos: Path) -> None:
+    save_captions(open_dataset(photos), {"astronaut.png": "a TOK"})
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, " astronaut")
+        await go(pilot, "pagedown")
+        await write(pilot, "a cat")
+        await go(pilot, "pageup")
+        await write(pilot, "!")
+        await go(pilot, "escape", "1")
+        assert captions(photos)["astronaut.png"] == "a TOK astronaut!"
