@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from curation.atomic import writing
-from curation.dataset import PHOTO_SUFFIXES
+from curation.dataset import photo_files
 from engine.chance import draw_seed
 from engine.config import TrainConfig
 from engine.data import Example
@@ -16,8 +16,8 @@ from engine.rundir import RunDir
 def class_examples(run: RunDir, config: TrainConfig) -> tuple[Example, ...]:
     """Up to num_class_images pictures, those of class_data_dir first, then the ones that this run generated."""
     prior = config.prior
-    paths = _pictures(Path(prior.class_data_dir)) if prior.class_data_dir else []
-    paths += _pictures(run.class_images)
+    folders = [*([Path(prior.class_data_dir)] if prior.class_data_dir else []), run.class_images]
+    paths = [path for folder in folders if folder.is_dir() for path in photo_files(folder)]
     caption = prior.class_prompt or ""
     return tuple(Example(path.name, path, caption) for path in paths[: prior.num_class_images])
 
@@ -43,11 +43,3 @@ def generate_class_images(run: RunDir, config: TrainConfig, models: Models) -> I
         with writing(run.class_images / f"{number:04d}.png") as temporary:
             image.save(temporary, format="PNG")
         yield done + 1, missing
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES and _is_visible(path))
-
-
-def _is_visible(path: Path) -> bool:
-    return not path.name.startswith(".")

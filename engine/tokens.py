@@ -1,6 +1,5 @@
 """Placeholder tokens: put new words into tokenizers and text encoders, and train only their embeddings."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from transformers import CLIPTokenizer, PreTrainedModel
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.models import Models
+from engine.triggers import trigger_pattern
 
 
 def placeholder_tokens(
@@ -38,11 +38,7 @@ def replace_abstractions(text: str, tokens: Mapping[str, tuple[str, ...]]) -> st
 
     Whole words only, in their own case: TOKYO and tok stay.  Where one trigger word contains another, the longer wins.
     """
-    words = sorted(filter(None, tokens), key=len, reverse=True)
-    if not words:
-        return text
-    pattern = rf"(?<!\w)(?:{'|'.join(re.escape(word) for word in words)})(?!\w)"
-    return re.sub(pattern, lambda match: "".join(tokens[match.group()]), text)
+    return trigger_pattern(tokens).sub(lambda match: "".join(tokens[match.group()]), text)
 
 
 class PlaceholderEmbedding(nn.Embedding):
