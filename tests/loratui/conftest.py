@@ -3,20 +3,8 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from skimage import data
 
 from tests.loratui.program import run_loratui, write_tiny_config
-
-
-@pytest.fixture(scope="session")
-def sample_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two photographs that no test changes."""
-    folder = tmp_path_factory.mktemp("sample") / "photos"
-    folder.mkdir()
-    for name in ("astronaut", "coffee"):
-        Image.fromarray(getattr(data, name)()).save(folder / f"{name}.png")
-    return folder
 
 
 @pytest.fixture(scope="session")
