@@ -124,7 +124,7 @@ def lr_schedule(optimizer: OptimizerSection, total_steps: int) -> Callable[[int]
         num_warmup_steps=optimizer.lr_warmup_steps,
         num_training_steps=total_steps,
     )
-    return scheduler.lr_lambdas[0]  # type: ignore[union-attr]
+    return scheduler.lr_lambdas[0]
 
 
 def set_rates(optimizer: Optimizer, factor: float) -> None:

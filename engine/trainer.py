@@ -96,7 +96,7 @@ class Trainer:
         self.groups = _flat_groups(models, config)
         self.optimizer = make_optimizer(self.groups, config.optimizer, config.text_encoder)
         self.lr_factor = lr_schedule(config.optimizer, plan.total_steps)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)  # type: ignore[attr-defined]
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         if checkpoint:
             self._restore(checkpoint)
 
