@@ -91,7 +91,9 @@ FAULTS: dict[Callable[[Path], None], str] = {
 
 
 @pytest.mark.parametrize(
-    "kind", [{}, {"train_text_encoder": True}, {"dtype": "bfloat16"}, {"tokens": 1}], ids=json.dumps
+    "kind",
+    [{}, {"train_text_encoder": True}, {"dtype": "bfloat16"}, pytest.param({"tokens": 1}, marks=pytest.mark.slow)],
+    ids=json.dumps,
 )
 def test_what_was_exported_verifies(kind: dict, make_run: MakeRun) -> None:
     run, models, weights = make_run("dog", **kind)
