@@ -1,6 +1,7 @@
 """What tests of every package share: real photos, and the place of larger sets where they are at hand."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,14 +15,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """A folder of four clean photographs, public-domain samples of scikit-image, larger than 256 px."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
+@pytest.fixture(scope="session")
+def sample_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four clean photographs, public-domain samples of scikit-image, larger than 256 px: read only."""
+    folder = tmp_path_factory.mktemp("sample-photos")
     for name in ("astronaut", "cat", "coffee", "rocket"):
         Image.fromarray(getattr(data, name)()).save(folder / f"{name}.png")
     return folder
+
+
+@pytest.fixture
+def photos(sample_photos: Path, tmp_path: Path) -> Path:
+    """A copy of the four photographs for the test alone."""
+    return shutil.copytree(sample_photos, tmp_path / "photos")
 
 
 @pytest.fixture
