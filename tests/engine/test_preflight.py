@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from engine.config import TrainConfig, compose
 from engine.preflight import preflight
 
 
-def config(photos: Path, **tables: dict[str, object]) -> TrainConfig:
+def config(photos: Path, **tables: Mapping[str, object]) -> TrainConfig:
     flags: dict[str, dict[str, object]] = {
         "data": {"instance_data_dir": str(photos)},
         "concept": {"instance_prompt": "a photo of TOK"},
