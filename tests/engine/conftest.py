@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from engine.config import TrainConfig
+    from engine.events import Event
     from engine.models import Models
     from engine.rundir import RunDir
+    from engine.trainer import Trainer
     from engine.weights import TrainedWeights
+    from tests.engine.training import Train
 
 RANK, ALPHA = 4, 8.1  # not equal: tools that lose alpha take the rank for it; float32 cannot hold 8.1
 
@@ -84,3 +89,32 @@ def make_run(tiny_model: Path, tmp_path: Path) -> MakeRun:
         return run, models, weights
 
     return make
+
+
+@pytest.fixture
+def config(photos: Path, tiny_model: Path) -> Callable[..., TrainConfig]:
+    """A short config on four photos; sections given are laid over it."""
+    from tests.engine.training import short_config
+
+    return partial(short_config, photos, tiny_model)
+
+
+@pytest.fixture
+def train(config: Callable[..., TrainConfig], tmp_path: Path) -> Train:
+    """Train a run of that name, with sections laid over the short config."""
+    from tests.engine.training import train_in
+
+    def train(name: str, seen: Callable[[RunDir, Event], None] | None = None, **sections: Mapping[str, Any]):
+        return train_in(tmp_path / "runs" / name, config(**sections), seen)
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def plain(
+    sample_photos: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Trainer, list[Event]]:
+    """A run of the short config, trained once for all tests that compare with it: read only."""
+    from tests.engine.training import short_config, train_in
+
+    return train_in(tmp_path_factory.mktemp("runs") / "plain", short_config(sample_photos, tiny_model))

@@ -1,147 +1,36 @@
 """The training loop: what moves and what does not, resumed to the bit, and what it says on the way."""
 
-import hashlib
 import math
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
-from engine.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
-from engine.class_images import class_examples
+from engine.checkpoints import load_checkpoint, save_checkpoint
 from engine.config import TrainConfig, compose
-from engine.data import Samples, read_examples
 from engine.errors import EngineError
-from engine.events import Checkpoint, Event, Paused, Phase, Pivot, Sample, Skipped, Step, Stopped, Verified, Warned
-from engine.models import Models, compute_dtype, load_models
-from engine.plan import plan, resolve
+from engine.events import Checkpoint, Event, Phase, Pivot, Sample, Skipped, Step, Warned
+from engine.models import Models
 from engine.prompts import sample_prompt
-from engine.recipe import follow
 from engine.rundir import RunDir, create_run
-from engine.tokens import placeholder_rows
-from engine.trainer import Emit, Trainer, training_loss
-
-STEPS, PIVOT = 4, 2
-OPTIMIZERS = ["adamw", "prodigy"]
-Flags = Mapping[str, Mapping[str, Any]]
-Train = Callable[..., tuple[Trainer, list[Event]]]
-T = TypeVar("T", bound=Event)
-
-
-def nothing(_event: Event) -> None:
-    """Look at no event."""
-
-
-def short_config(photos: Path, model: Path, **sections: Mapping[str, Any]) -> TrainConfig:
-    """A short run on four photos; sections given are laid over it."""
-    flags: dict[str, dict[str, Any]] = {
-        "data": {"instance_data_dir": str(photos), "resolution": 64, "random_flip": True},
-        "concept": {"instance_prompt": "a photo of TOK"},
-        "model": {"pretrained_model_name_or_path": str(model)},
-        "lora": {"rank": 4, "lora_dropout": 0.1},
-        "run": {"max_train_steps": STEPS, "checkpointing_steps": 1000},
-        "sample": {"num_validation_images": 0, "num_inference_steps": 2},
-    }
-    for name, values in sections.items():
-        flags.setdefault(name, {}).update(values)
-    return resolve(compose(flags=flags).config)
-
-
-def train_in(folder: Path, settings: TrainConfig, seen: Callable[[RunDir, Event], None] | None = None):
-    """Train the run in `folder`, going on from its newest checkpoint; returns the trainer and its events."""
-    run = RunDir(folder) if folder.exists() else create_run(folder.parent, folder.name, settings)
-    events: list[Event] = []
-
-    def emit(event: Event) -> None:
-        events.append(event)
-        if seen:
-            seen(run, event)
-
-    trainer = trainer_of(run, settings, emit)
-    trainer.train()
-    return trainer, events
-
-
-@pytest.fixture
-def config(photos: Path, tiny_model: Path) -> Callable[..., TrainConfig]:
-    return partial(short_config, photos, tiny_model)
-
-
-@pytest.fixture
-def train(config: Callable[..., TrainConfig], tmp_path: Path) -> Train:
-    """Train a run of that name, with sections laid over the short config."""
-
-    def train(name: str, seen: Callable[[RunDir, Event], None] | None = None, **sections: Mapping[str, Any]):
-        return train_in(tmp_path / "runs" / name, config(**sections), seen)
-
-    return train
-
-
-@pytest.fixture(scope="module")
-def plain(
-    sample_photos: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Trainer, list[Event]]:
-    """A run of the short config, trained once for all tests that compare with it: read only."""
-    return train_in(tmp_path_factory.mktemp("runs") / "plain", short_config(sample_photos, tiny_model))
-
-
-def trainer_of(run: RunDir, config: TrainConfig, emit: Emit = nothing) -> Trainer:
-    device = torch.device("cpu")
-    models = load_models(config.model, compute_dtype(config.run.mixed_precision, device), device)
-    examples = read_examples(config)
-    photos = Samples(examples, config.data, models.vae, config.run.seed, repeats=config.data.repeats)
-    class_images = None
-    if config.prior.with_prior_preservation:
-        class_images = Samples(class_examples(run, config), config.data, models.vae, config.run.seed, "class image")
-    folder, _ = newest_checkpoint(run)
-    checkpoint = load_checkpoint(folder) if folder else None
-    return Trainer(run, config, plan(config, len(examples)), models, photos, class_images, emit, checkpoint)
-
-
-def pause_after(*steps: int) -> Callable[[RunDir, Event], None]:
-    def pause(run: RunDir, event: Event) -> None:
-        if isinstance(event, Step) and event.step in steps:
-            run.request("pause")
-
-    return pause
-
-
-def rows_of(models: Models) -> bytes:
-    encoders = (models.text_encoder, models.text_encoder_2)
-    rows = [placeholder_rows(encoder) for encoder in encoders]
-    return b"".join(parameter.detach().numpy().tobytes() for parameter in rows if parameter is not None)
-
-
-def lora_of(module: nn.Module) -> bytes:
-    parameters = [parameter for name, parameter in module.named_parameters() if ".lora_" in name]
-    return b"".join(parameter.detach().numpy().tobytes() for parameter in parameters)
-
-
-def frozen_of(models: Models) -> dict[str, str]:
-    """Digests of every tensor that is neither LoRA nor a new token's row."""
-    return {
-        f"{part}.{name.replace('.base_layer', '')}": hashlib.sha256(tensor.detach().numpy().tobytes()).hexdigest()
-        for part in ("unet", "vae", "text_encoder", "text_encoder_2")
-        for name, tensor in getattr(models, part).named_parameters()
-        if ".lora_" not in name and not name.endswith("rows")
-    }
-
-
-def last_files(run: RunDir) -> dict[str, bytes]:
-    """The bytes of the last checkpoint's weights and optimizer."""
-    folder, _ = newest_checkpoint(run)
-    assert folder
-    return {name: (folder / name).read_bytes() for name in ("weights.safetensors", "optimizer.safetensors")}
-
-
-def of_type(events: list[Event], kind: type[T]) -> list[T]:
-    return [event for event in events if isinstance(event, kind)]
+from engine.trainer import Trainer, training_loss
+from tests.engine.training import (
+    OPTIMIZERS,
+    PIVOT,
+    STEPS,
+    Flags,
+    Train,
+    frozen_of,
+    last_files,
+    lora_of,
+    of_type,
+    pause_after,
+    rows_of,
+    trainer_of,
+)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -464,132 +353,3 @@ def test_steps_that_are_not_finite_are_left_out_and_after_ten_the_run_ends(
     named = {name for event in skipped for name in event.photos}
     assert named == {"astronaut.png", "cat.png", "coffee.png", "rocket.png"}
     assert all(torch.isfinite(group.flat).all() for group in trainer.groups)
-
-
-def test_a_run_is_followed_from_its_config_to_verified_files(
-    config: Callable[..., TrainConfig], tmp_path: Path
-) -> None:
-    run = create_run(tmp_path, "backpack", config(data={"center_crop": True, "random_flip": False}))
-    events: list[Event] = []
-    end = follow(run, events.append)
-    assert (end.type, end.step) == ("finished", STEPS)
-    assert [event.phase for event in of_type(events, Phase)] == [
-        "loading",
-        "caching",  # latents, as the crops are fixed
-        "training",
-        "caching",  # captions, at the pivot
-        "training",
-        "exporting",
-        "verifying",
-    ]
-    assert {path.name for path in run.output.glob("*.safetensors")} == {
-        "pytorch_lora_weights.safetensors",
-        "backpack.safetensors",
-        "backpack_emb.safetensors",
-    }
-
-
-def test_files_that_do_not_verify_end_the_run_with_an_error_and_are_kept(
-    config: Callable[..., TrainConfig], tmp_path: Path
-) -> None:
-    run = create_run(tmp_path, "run", config(run={"max_train_steps": 1}))
-    file = run.output / "run.safetensors"
-    events: list[Event] = []
-
-    def damage(event: Event) -> None:
-        events.append(event)
-        if isinstance(event, Phase) and event.phase == "verifying":
-            content = bytearray(file.read_bytes())
-            content[-1] ^= 1
-            file.write_bytes(content)
-
-    with pytest.raises(EngineError, match="do not hold what was trained"):
-        follow(run, damage)
-    assert [event.ok for event in of_type(events, Verified)] == [False]
-    assert file.is_file()
-    assert newest_checkpoint(run)[0] is not None
-
-
-@pytest.mark.parametrize(("asked", "ends_as"), [("stop", Stopped), ("pause", Paused)])
-def test_a_stop_exports_what_there_is_and_a_pause_only_keeps_it(
-    config: Callable[..., TrainConfig], tmp_path: Path, asked: Any, ends_as: type[Event]
-) -> None:
-    run = create_run(tmp_path, "run", config())
-
-    def ask(event: Event) -> None:
-        if isinstance(event, Step) and event.step == 2:
-            run.request(asked)
-
-    end = follow(run, ask)
-    assert (type(end), end.step) == (ends_as, 2)
-    assert (run.checkpoints / "000002" / "manifest.json").is_file()
-    assert any(run.output.glob("*.safetensors")) == (asked == "stop")
-
-
-@pytest.mark.slow
-def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(
-    config: Callable[..., TrainConfig], tmp_path: Path
-) -> None:
-    run = create_run(tmp_path, "run", config(run={"checkpointing_steps": 2}))
-    follow(run, nothing)
-    whole = last_files(run)
-    (run.checkpoints / "000004" / "state.json").unlink()
-    events: list[Event] = []
-    follow(run, events.append)
-    assert "000004 is damaged" in of_type(events, Warned)[0].message
-    assert of_type(events, Step)[0].step == 3
-    assert last_files(run) == whole
-
-
-def test_class_images_are_taken_where_there_are_some_and_made_where_not(
-    config: Callable[..., TrainConfig], tmp_path: Path, photos: Path
-) -> None:
-    real = tmp_path / "class"
-    real.mkdir()
-    shutil.copy(photos / "coffee.png", real / "cup.png")
-    prior = {
-        "with_prior_preservation": True,
-        "class_prompt": "a photo of a cup",
-        "class_data_dir": str(real),
-        "num_class_images": 3,
-    }
-    run = create_run(tmp_path, "run", config(prior=prior, run={"train_batch_size": 2, "max_train_steps": 2}))
-    events: list[Event] = []
-    follow(run, events.append)
-    assert [path.name for path in sorted(run.class_images.iterdir())] == ["0001.png", "0002.png"]
-    assert [path.name for path in real.iterdir()] == ["cup.png"]
-    priors = [step.prior_loss for step in of_type(events, Step)]
-    assert all(prior is not None and prior > 0 for prior in priors)
-
-
-def test_a_stop_is_heard_while_class_images_are_made(config: Callable[..., TrainConfig], tmp_path: Path) -> None:
-    prior = {"with_prior_preservation": True, "class_prompt": "a photo of a cup", "num_class_images": 50}
-    run = create_run(tmp_path, "run", config(prior=prior))
-
-    def stop(event: Event) -> None:
-        if event.type == "progress":
-            run.request("stop")
-
-    end = follow(run, stop)
-    assert (end.type, end.step) == ("stopped", 0)
-    assert len(list(run.class_images.iterdir())) == 1
-
-
-def test_a_stop_while_class_images_are_made_exports_an_earlier_checkpoint(
-    config: Callable[..., TrainConfig], tmp_path: Path
-) -> None:
-    prior = {"with_prior_preservation": True, "class_prompt": "a photo of a cup", "num_class_images": 2}
-    run = create_run(tmp_path, "run", config(prior=prior))
-    follow(run, lambda event: pause_after(1)(run, event))
-    assert not any(run.output.iterdir())
-    (run.class_images / "0001.png").unlink()
-    events: list[Event] = []
-
-    def stop(event: Event) -> None:
-        events.append(event)
-        if event.type == "progress":
-            run.request("stop")
-
-    end = follow(run, stop)
-    assert (end.type, end.step) == ("stopped", 1)
-    assert [event.ok for event in of_type(events, Verified)] == [True]
