@@ -109,7 +109,8 @@ def sharpness(grey: "np.ndarray") -> float:
 
     edges = cv2.Laplacian(grey, cv2.CV_32F)
     rows = np.array_split(edges, 8, axis=0)
-    deviations = [cv2.meanStdDev(tile)[1].item() for row in rows for tile in np.array_split(row, 8, axis=1)]
+    tiles = [tile for row in rows for tile in np.array_split(row, 8, axis=1)]
+    deviations = [cv2.meanStdDev(tile)[1].item() for tile in tiles if tile.size]  # fewer than 64 under 8 pixels
     return float(np.percentile(np.square(deviations), 90))
 
 

@@ -99,3 +99,9 @@ def test_a_photo_that_vanishes_is_a_finding(photos: Path) -> None:
     dataset = open_dataset(photos)
     (photos / "cat.png").unlink()
     assert [finding.code for finding in lint(dataset).findings if finding.severity == "error"] == ["FIL001"]
+
+
+@pytest.mark.parametrize("size", [(5000, 1), (1, 3000), (7, 1024), (1, 1)])
+def test_a_photo_thinner_than_a_tile_is_judged(folder: Path, size: tuple[int, int]) -> None:
+    Image.effect_noise(size, 60).convert("RGB").save(folder / "thin.png")
+    assert "IMG001" in {finding.code for finding in lint(open_dataset(folder)).findings}
