@@ -9,6 +9,7 @@ from curation.atomic import write_text
 from curation.errors import CurationError
 from curation.exclusions import read_exclusions, write_exclusions
 from curation.metadata import Metadata, read_metadata
+from curation.regular import read_regular
 from curation.text import visible
 
 PHOTO_SUFFIXES: frozenset[str] = frozenset(
@@ -134,13 +135,20 @@ def photo_files(root: Path) -> list[Path]:
 
 def _sidecar(photo: Path) -> str | None:
     """The caption beside the photo, in kohya's layout: `photo.txt`, without the newline that editors add."""
+    path = photo.with_suffix(".txt")
     try:
-        return photo.with_suffix(".txt").read_text("utf-8-sig").removesuffix("\n")
+        text = read_regular(path).decode("utf-8-sig")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        name = visible(photo.with_suffix(".txt").name)
-        raise CurationError(f"The caption file {name} cannot be read.", "Save it as UTF-8 text.") from error
+    except OSError as error:
+        raise CurationError(
+            f"The caption file {visible(path.name)} cannot be read: {error.strerror}.", "Check its permissions."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CurationError(
+            f"The caption file {visible(path.name)} is not UTF-8 text.", "Save it as UTF-8 and try again."
+        ) from error
+    return text.replace("\r\n", "\n").removesuffix("\n")
 
 
 def _own_caption(dataset: Dataset, name: str) -> str | None:

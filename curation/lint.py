@@ -57,7 +57,8 @@ def _measure_all(dataset: Dataset, faces: bool, on_progress: OnProgress) -> dict
     finally:
         pool.shutdown(cancel_futures=True)
         if missing:
-            write_facts(dataset.root, known)
+            # A file that could not be opened may be opened next time, unchanged: its permissions are no part of it.
+            write_facts(dataset.root, {name: stored for name, stored in known.items() if stored[1].sha256})
     return {name: facts for name, (_, facts) in known.items()}
 
 

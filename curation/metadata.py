@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.errors import CurationError
+from curation.regular import read_regular
 from curation.text import visible
 
 BOM = "\ufeff"
@@ -85,7 +86,7 @@ def dump_row(values: Mapping[str, Any]) -> str:
 
 def _bytes_of(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -11,6 +11,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from curation.errors import CurationError
 from curation.faces import Face, find_faces
+from curation.regular import read_regular
 from curation.text import visible
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def load_rgb(path: Path) -> Image.Image:
     Raises CurationError, naming the photo, for anything that does not decode to its last byte.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         return _decode(content).image
     except (OSError, _Undecodable) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -87,7 +88,7 @@ def measure(path: Path, faces: bool = True) -> PhotoFacts:
     faces: also look for frontal faces, which costs more than all the rest.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         return PhotoFacts(sha256="", unreadable=f"the file cannot be opened ({error.strerror})")
     sha256 = hashlib.sha256(content).hexdigest()

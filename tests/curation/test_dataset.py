@@ -1,6 +1,7 @@
 """A folder of photos is read whole, and nothing that is written to it loses anything."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -169,4 +170,11 @@ def test_a_broken_list_of_exclusions_is_refused_rather_than_forgotten(photos: Pa
     exclude(open_dataset(photos), {"cat.png": "a"})
     (photos / ".loratui" / "exclusions.json").write_text("{")
     with pytest.raises(CurationError, match="excluded photos"):
+        open_dataset(photos)
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv", "cat.txt"])
+def test_a_pipe_in_the_place_of_captions_is_refused_and_not_waited_for(photos: Path, name: str) -> None:
+    os.mkfifo(photos / name)
+    with pytest.raises(CurationError, match=f"{name} cannot be read: not a regular file"):
         open_dataset(photos)

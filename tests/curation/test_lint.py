@@ -1,5 +1,6 @@
 """A lint measures each photo once, judges what training would use, and stands a folder it cannot write."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,3 +106,24 @@ def test_a_photo_that_vanishes_is_a_finding(photos: Path) -> None:
 def test_a_photo_thinner_than_a_tile_is_judged(folder: Path, size: tuple[int, int]) -> None:
     Image.effect_noise(size, 60).convert("RGB").save(folder / "thin.png")
     assert "IMG001" in {finding.code for finding in lint(open_dataset(folder)).findings}
+
+
+def test_what_would_never_end_is_named_and_not_read(photos: Path) -> None:
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "device.jpg").symlink_to("/dev/zero")
+    with (photos / "huge.jpg").open("wb") as huge:
+        huge.truncate(1 << 40)  # sparse: a terabyte that takes no room
+
+    unreadable = [finding for finding in lint(open_dataset(photos)).findings if finding.code == "FIL001"]
+
+    assert [(finding.photos, finding.message) for finding in unreadable] == [
+        (("device.jpg",), "It cannot be read: the file cannot be opened (not a regular file)."),
+        (("huge.jpg",), "It cannot be read: the file cannot be opened (File too large)."),
+        (("pipe.jpg",), "It cannot be read: the file cannot be opened (not a regular file)."),
+    ]
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(photos: Path) -> None:
+    (photos / "device.jpg").symlink_to("/dev/zero")
+    lint(open_dataset(photos))
+    assert set(read_facts(photos)) == {"astronaut.png", "cat.png", "coffee.png", "rocket.png"}
