@@ -11,7 +11,7 @@ from curation.atomic import write_text
 from curation.faces import Face
 from curation.photo import Hashes, PhotoFacts
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a measurement changes, which makes the stored ones worthless."""
 
 

@@ -17,7 +17,7 @@ from curation.dataset import Dataset, Photo, exclude, open_dataset
 from curation.errors import CurationError
 from curation.jpeg import without_metadata
 from curation.metadata import dump_row
-from curation.photo import ORIENTATION_TAG, load_rgb
+from curation.photo import load_rgb, orientation_of
 from curation.report import Report
 from curation.text import visible
 
@@ -154,7 +154,7 @@ def _clean(photo: Photo, recolour: bool) -> tuple[bytes, str]:
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         format = "JPEG" if image.format == "MPO" else image.format or ""
-        upright = image.getexif().get(ORIENTATION_TAG, 1) == 1
+        upright = orientation_of(image) == 1
         bare = not _carries_metadata(image)
     if upright and not recolour and (format == "JPEG" or bare):
         return (without_metadata(content) if format == "JPEG" else content), format

@@ -99,6 +99,12 @@ def measure(path: Path, faces: bool = True) -> PhotoFacts:
     return _measured(decoded, sha256, faces)
 
 
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's orientation: 2 to 8 for pixels stored turned or mirrored, else 1. Some cameras write 0, to no effect."""
+    orientation = image.getexif().get(ORIENTATION_TAG, 1)
+    return int(orientation) if orientation in range(2, 9) else 1
+
+
 def sharpness(grey: "np.ndarray") -> float:
     """90th percentile over 8x8 tiles of the variance of the Laplacian. grey: uint8, (height, width), long side 1024.
 
@@ -126,7 +132,7 @@ def _decode(content: bytes) -> _Decoded:
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
-            orientation = image.getexif().get(ORIENTATION_TAG, 1)
+            orientation = orientation_of(image)
             upright = ImageOps.exif_transpose(image)
             return _Decoded(_to_srgb(upright), image.format or "", image.mode, orientation)
     except UnidentifiedImageError as error:

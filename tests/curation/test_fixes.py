@@ -168,3 +168,12 @@ def test_fixes_that_would_leave_nothing_are_refused(photos: Path) -> None:
     with pytest.raises(CurationError, match="no photo"):
         apply_fixes(dataset, fixes)
     assert open_dataset(photos) == dataset
+
+
+@pytest.mark.parametrize("orientation", [0, 9])
+def test_an_orientation_that_means_nothing_asks_for_no_fix(folder: Path, sample: LoadSample, orientation: int) -> None:
+    sample("cat").save(folder / "cat.jpg", exif=with_gps(orientation))
+    dataset = open_dataset(folder)
+    assert plan(dataset) == ()
+    copy = apply_fixes(dataset, (), folder.parent / "copy")
+    assert np.array_equal(np.asarray(load_rgb(folder / "cat.jpg")), np.asarray(load_rgb(copy.root / "cat.jpg")))

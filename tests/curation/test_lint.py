@@ -37,7 +37,7 @@ def test_faces_are_looked_for_only_when_they_matter(photos: Path) -> None:
     assert all(facts.faces is not None for _, facts in read_facts(photos).values())
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"version": 1, "photos": {"cat.png": {}}}', '{"version": 0}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 2, "photos": {"cat.png": {}}}', '{"version": 0}'])
 def test_spoiled_facts_are_measured_anew(photos: Path, content: str) -> None:
     expected = lint(open_dataset(photos))
     (photos / ".loratui" / "facts.json").write_text(content)
