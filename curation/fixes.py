@@ -1,5 +1,6 @@
 """Mend a dataset: safe fixes go to new files in a copy, unsafe ones leave photos out. No original is ever changed."""
 
+import contextlib
 import io
 import shutil
 import tempfile
@@ -61,7 +62,7 @@ def apply_fixes(dataset: Dataset, fixes: Sequence[Fix], output: Path | None = No
     """Write the mended copy with its captions, record exclusions in the original folder, and return the copy.
 
     output: the new folder, `PHOTOS-fixed` beside PHOTOS when None. Without fixes and without output nothing is
-    written, and the dataset itself is returned. No copy carries EXIF, XMP or comments on.
+    written, and the dataset itself is returned. The copies are JPEG and PNG, without EXIF, XMP and comments.
     Raises CurationError when the folder exists and holds something, lies inside PHOTOS, or no photo would be left.
     """
     if not fixes and output is None:
@@ -148,22 +149,20 @@ def _write_photos(staying: Sequence[Photo], fixes: Sequence[Fix], folder: Path) 
 
 
 def _clean(photo: Photo, recolour: bool) -> tuple[bytes, str]:
-    """The photo's file without metadata, upright, and its format. Its pixels are encoded anew only if they must be."""
+    """The photo's file without metadata, upright, and its format.
+
+    A JPEG keeps its encoded pixels if it can. Any other becomes a PNG, as only new files hide nothing anywhere.
+    """
     rgb = load_rgb(photo.path)  # first, as it tells a damaged file in two sentences
     content = photo.path.read_bytes()
     with Image.open(io.BytesIO(content)) as image:
-        image.load()
-        format = "JPEG" if image.format == "MPO" else image.format or ""
+        if image.format not in {"JPEG", "MPO"}:
+            return _encoded(rgb, "PNG")
         upright = orientation_of(image) == 1
-        bare = not _carries_metadata(image)
-    if upright and not recolour and (format == "JPEG" or bare):
-        return (without_metadata(content) if format == "JPEG" else content), format
-    return _encoded(rgb, "JPEG" if format == "JPEG" else "PNG")
-
-
-def _carries_metadata(image: Image.Image) -> bool:
-    texts = any(isinstance(value, str) for value in image.info.values())  # PNG's text chunks
-    return texts or bool(image.getexif()) or any(image.info.get(key) for key in ("exif", "xmp", "comment", "metadata"))
+    if upright and not recolour:
+        with contextlib.suppress(ValueError):  # stray bytes, which decoders skip
+            return without_metadata(content), "JPEG"
+    return _encoded(rgb, "JPEG")
 
 
 def _encoded(rgb: Image.Image, format: str) -> tuple[bytes, str]:
@@ -175,10 +174,9 @@ def _encoded(rgb: Image.Image, format: str) -> tuple[bytes, str]:
 def _name(name: str, format: str, taken: set[str]) -> str:
     """The photo's name, with another extension if the format asks for it, and a number if that name is taken."""
     path = PurePosixPath(name)
-    suffixes = SUFFIXES_OF_FORMAT.get(format, frozenset({path.suffix.lower()}))
-    if path.suffix.lower() in suffixes:
+    if path.suffix.lower() in SUFFIXES_OF_FORMAT[format]:
         return name
-    suffix = ".jpg" if format == "JPEG" else min(suffixes, key=len)
+    suffix = ".jpg" if format == "JPEG" else ".png"
     free = path.with_suffix(suffix)
     number = 2
     while free.as_posix() in taken:

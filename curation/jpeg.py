@@ -5,6 +5,8 @@ import re
 START, END = b"\xff\xd8", b"\xff\xd9"
 START_OF_SCAN = 0xDA
 APP0, APP2, APP14, APP15, COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
+ADOBE_BYTES = 12
+"""Adobe's segment: its name, version, two flags and the colour transform, and nothing else."""
 
 # In a scan, 0xFF is data when 0x00 follows, and a restart mark with 0xD0..0xD7.
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -57,4 +59,6 @@ def _needed(marker: int, segment: bytes) -> bool:
         return segment.startswith(b"JFIF\0")
     if marker == APP2:
         return segment.startswith(b"ICC_PROFILE\0")
-    return marker == APP14 or not (APP0 <= marker <= APP15 or marker == COMMENT)
+    if marker == APP14:
+        return segment.startswith(b"Adobe") and len(segment) == ADOBE_BYTES
+    return not (APP0 <= marker <= APP15 or marker == COMMENT)

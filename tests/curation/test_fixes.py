@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from PIL.PngImagePlugin import PngInfo
 
 from curation import CurationError, Dataset, open_dataset
 from curation.fixes import Fix, apply_fixes, plan_fixes
@@ -177,3 +178,35 @@ def test_an_orientation_that_means_nothing_asks_for_no_fix(folder: Path, sample:
     assert plan(dataset) == ()
     copy = apply_fixes(dataset, (), folder.parent / "copy")
     assert np.array_equal(np.asarray(load_rgb(folder / "cat.jpg")), np.asarray(load_rgb(copy.root / "cat.jpg")))
+
+
+def test_a_jpeg_with_stray_bytes_that_decoders_skip_is_copied(folder: Path, sample: LoadSample) -> None:
+    sample("cat").save(folder / "cat.jpg", exif=with_gps())
+    content = (folder / "cat.jpg").read_bytes()
+    (folder / "cat.jpg").write_bytes(content[:20] + b"\0\0\0" + content[20:])  # after the JFIF segment
+
+    copy = apply_fixes(open_dataset(folder), (), folder.parent / "copy")
+
+    assert load_rgb(copy.root / "cat.jpg").size == sample("cat").size
+    assert not dict(Image.open(copy.root / "cat.jpg").getexif())
+
+
+@pytest.mark.parametrize("place", ["private chunk", "after the image", "after the end", "app14"])
+def test_no_corner_of_a_file_goes_into_the_copy(folder: Path, sample: LoadSample, place: str) -> None:
+    info = PngInfo()
+    if place in ("private chunk", "after the image"):
+        info.add(b"caBX", b"taken at home", after_idat=place == "after the image")
+    sample("cat").save(folder / "cat.png", pnginfo=info)
+    sample("coffee").save(folder / "coffee.webp", lossless=True)
+    sample("rocket").save(folder / "rocket.jpg")
+    if place == "after the end":
+        for path in folder.iterdir():
+            path.write_bytes(path.read_bytes() + b"taken at home")
+    if place == "app14":
+        content = (folder / "rocket.jpg").read_bytes()
+        (folder / "rocket.jpg").write_bytes(content[:2] + b"\xff\xee\x00\x0ftaken at home" + content[2:])
+    assert any(b"taken at home" in path.read_bytes() for path in folder.iterdir())
+
+    copy = apply_fixes(open_dataset(folder), (), folder.parent / "copy")
+
+    assert [photo.name for photo in copy.photos if b"taken at home" in photo.path.read_bytes()] == []
