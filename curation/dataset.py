@@ -96,6 +96,10 @@ def save_captions(dataset: Dataset, captions: Mapping[str, str]) -> Dataset:
             raise CurationError(
                 f"{metadata.path} cannot be written: {error.strerror}.", "Make the photo folder writable."
             ) from error
+        except UnicodeEncodeError as error:  # JSON has escapes for it, CSV has none
+            raise CurationError(
+                f"{metadata.path.name} cannot hold a name or a caption that is not UTF-8.", "Rename or reword it."
+            ) from error
     return open_dataset(dataset.root, dataset.caption_column)
 
 

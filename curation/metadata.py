@@ -120,11 +120,16 @@ def _parse_json_line(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _read_csv(path: Path, content: bytes, text: str) -> Metadata:
-    rows = list(_csv_records(path, text))
+    bom = BOM if text.startswith(BOM) else ""
+    rows = list(_csv_records(path, text.removeprefix(BOM)))
     if not rows:
         return Metadata(path, content, ())
-    columns = tuple(cell.removeprefix(BOM) for cell in rows[0][2])
-    records = [Record(rows[0][1], None, {})]
+    columns = tuple(rows[0][2])
+    if "file_name" not in columns:
+        raise CurationError(
+            f"{path.name} has no column file_name.", "Name the columns in its first line, with commas: file_name,prompt"
+        )
+    records = [Record(bom + rows[0][1], None, {})]
     for number, raw, cells in rows[1:]:
         values = dict(zip(columns, cells, strict=False))
         records.append(Record(raw, _photo_name(path, number, values), values))
@@ -186,17 +191,20 @@ def _edited_csv(metadata: Metadata, column: str, captions: Mapping[str, str]) ->
     ending = _line_ending(metadata)
     columns = [*metadata.columns, *(name for name in ("file_name", column) if name not in metadata.columns)]
     # Rows that are not edited may stay shorter than a widened header: readers take the missing cells as empty.
-    header = metadata.records[0].text if len(columns) == len(metadata.columns) else _csv_row(columns, ending)
+    header = metadata.records[0].text if metadata.records else ""
+    if len(columns) > len(metadata.columns):
+        header = (BOM if header.startswith(BOM) else "") + _csv_row(columns, ending)
+    position = {name: index for index, name in enumerate(columns)}  # of two with one name the last, as when reading
     last = {record.name: index for index, record in enumerate(metadata.records)}
     texts = [header, *(record.text for record in metadata.records[1:])]
     for name, caption in captions.items():
         old = _cells(metadata.records[last[name]]) if name in last else []
         cells = old + [""] * (len(columns) - len(old))
-        cells[columns.index(column)] = caption
+        cells[position[column]] = caption
         if name in last:
             texts[last[name]] = _csv_row(cells, ending)
         else:
-            cells[columns.index("file_name")] = name
+            cells[position["file_name"]] = name
             texts = [*_ended(texts, ending), _csv_row(cells, ending)]
     return "".join(texts)
 

@@ -178,3 +178,41 @@ def test_a_pipe_in_the_place_of_captions_is_refused_and_not_waited_for(photos: P
     os.mkfifo(photos / name)
     with pytest.raises(CurationError, match=f"{name} cannot be read: not a regular file"):
         open_dataset(photos)
+
+
+def test_a_csv_photo_whose_name_is_not_utf8_is_refused_in_two_sentences(photos: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    (photos / "cat.png").rename(photos / name)
+    (photos / "metadata.csv").write_text("file_name,prompt\nrocket.png,r\n")
+    with pytest.raises(CurationError, match=r"metadata\.csv cannot hold"):
+        save_captions(open_dataset(photos), {name: "a cat"})
+    assert (photos / "metadata.csv").read_text() == "file_name,prompt\nrocket.png,r\n"
+
+
+def test_a_quoted_header_after_a_byte_order_mark_is_read(photos: Path) -> None:
+    rows = '\ufeff"file_name","prompt"\r\n"cat.png","a cat"\r\n'
+    (photos / "metadata.csv").write_bytes(rows.encode())
+    assert captions(photos)["cat.png"] == "a cat"
+    save_captions(open_dataset(photos), {"rocket.png": "r"})
+    assert (photos / "metadata.csv").read_bytes().decode() == rows + "rocket.png,r\r\n"
+
+
+def test_a_csv_that_gains_a_column_keeps_its_byte_order_mark(photos: Path) -> None:
+    (photos / "metadata.csv").write_text("\ufefffile_name\ncat.png\n")
+    save_captions(open_dataset(photos), {"cat.png": "new"})
+    assert (photos / "metadata.csv").read_text() == "\ufefffile_name,prompt\ncat.png,new\n"
+
+
+@pytest.mark.parametrize("header", ["file_name;prompt", "\nfile_name,prompt", "image,prompt"])
+def test_a_csv_that_does_not_name_its_files_is_refused(photos: Path, header: str) -> None:
+    (photos / "metadata.csv").write_text(f"{header}\ncat.png;a cat\n")
+    with pytest.raises(CurationError, match="no column file_name"):
+        open_dataset(photos)
+
+
+def test_of_two_columns_with_one_name_the_one_that_is_read_is_written(photos: Path) -> None:
+    (photos / "metadata.csv").write_text("file_name,prompt,prompt\ncat.png,first,second\n")
+    assert captions(photos)["cat.png"] == "second"
+    save_captions(open_dataset(photos), {"cat.png": "new"})
+    assert captions(photos)["cat.png"] == "new"
+    assert (photos / "metadata.csv").read_text() == "file_name,prompt,prompt\ncat.png,first,new\n"
