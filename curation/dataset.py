@@ -1,6 +1,7 @@
 """Dataset and Photo: what is on disk, and writing captions and exclusions back without losing anything."""
 
 import os
+import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,12 +51,12 @@ def open_dataset(root: Path, caption_column: str = "prompt") -> Dataset:
     """Read the folder: photos at any depth, hidden files and folders skipped.
 
     A caption comes from metadata.jsonl or metadata.csv (`file_name` and `caption_column`), else from the `.txt` file
-    beside the photo. Raises CurationError for a path that is no folder, holds no photos, or has broken metadata.
+    beside the photo. Raises CurationError for a path that is no folder, holds no photos, or has broken metadata, and
+    for the column `file_name`.
     """
-    if not root.exists():
-        raise CurationError(f"There is no folder {visible(str(root))}.", "Check the path to the photos.")
-    if not root.is_dir():
-        raise CurationError(f"{visible(str(root))} is not a folder.", "Give the folder that holds the photos.")
+    _must_be_a_folder(root)
+    if caption_column == "file_name":
+        raise CurationError("The column file_name holds names, not captions.", "Name another column for the captions.")
     metadata = read_metadata(root)
     excluded = read_exclusions(root)
     photos = []
@@ -135,6 +136,18 @@ def photo_files(root: Path) -> list[Path]:
         paths = [Path(folder, name) for name in files if not name.startswith(".")]
         found += [path for path in paths if path.suffix.lower() in PHOTO_SUFFIXES]
     return sorted(found, key=Path.as_posix)
+
+
+def _must_be_a_folder(root: Path) -> None:
+    shown = visible(str(root))
+    try:
+        mode = root.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise CurationError(f"There is no folder {shown}.", "Check the path to the photos.") from error
+    except OSError as error:
+        raise CurationError(f"{shown} cannot be opened: {error.strerror}.", "Check the path to the photos.") from error
+    if not stat.S_ISDIR(mode):
+        raise CurationError(f"{shown} is not a folder.", "Give the folder that holds the photos.")
 
 
 def _sidecar(photo: Path) -> str | None:

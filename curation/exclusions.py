@@ -17,7 +17,7 @@ def read_exclusions(root: Path) -> dict[str, str]:
             raise TypeError("a reason is not text")
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CurationError(
             f"The list of excluded photos cannot be read: {path} ({error}).",
             "Mend it, or delete it to train on every photo again.",

@@ -38,7 +38,7 @@ def read_facts(root: Path) -> dict[str, tuple[Stamp, PhotoFacts]]:
         if stored["version"] != VERSION:
             return {}
         return {name: (Stamp(*entry["stamp"]), _facts(entry["facts"])) for name, entry in stored["photos"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -7,6 +7,7 @@ row order, blank lines and the line ending survive an edit.
 import csv
 import io
 import json
+import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,9 +44,17 @@ class Metadata:
         return next((record.values for record in reversed(self.records) if record.name == name), {})
 
     def caption(self, name: str, column: str) -> str | None:
-        """The photo's caption, or None when its row or the column is missing or holds no text."""
+        """The photo's caption, or None when its row or the column is missing or null.
+
+        Raises CurationError for one that is not text: taken for none, it would be trained without and written over.
+        """
         value = self.row(name).get(column)
-        return value if isinstance(value, str) else None
+        if value is None or isinstance(value, str):
+            return value
+        raise CurationError(
+            f'"{visible(column)}" of {visible(name)} in {self.path.name} is not text.',
+            "Write it in quotes, or name another column as caption_column.",
+        )
 
     def changed_on_disk(self) -> bool:
         """Whether someone else wrote, made or removed the file since it was read."""
@@ -127,7 +136,8 @@ def _read_csv(path: Path, content: bytes, text: str) -> Metadata:
     columns = tuple(rows[0][2])
     if "file_name" not in columns:
         raise CurationError(
-            f"{path.name} has no column file_name.", "Name the columns in its first line, with commas: file_name,prompt"
+            f"{path.name} has no column file_name.",
+            "Name the columns in its first line, with commas: file_name,prompt.",
         )
     records = [Record(bom + rows[0][1], None, {})]
     for number, raw, cells in rows[1:]:
@@ -160,6 +170,8 @@ def _photo_name(path: Path, number: int, values: Mapping[str, Any]) -> str | Non
     name = values.get("file_name")
     if not isinstance(name, str) or not name:
         return None
+    if "\\" in name and not os.path.lexists(path.parent / name):  # written on Windows
+        name = name.replace("\\", "/")
     normal = posixpath.normpath(name)
     if normal.startswith(("/", "../")) or normal == "..":
         raise CurationError(

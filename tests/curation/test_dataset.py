@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curation import CurationError, exclude, include, open_dataset, save_captions
+from curation.facts import read_facts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 EVIL = 'A [bold]cat[/], "quoted"\r\nsecond line\x1b[31m\u2028\u202e\0 👩‍🚀,'
@@ -216,3 +217,43 @@ def test_of_two_columns_with_one_name_the_one_that_is_read_is_written(photos: Pa
     save_captions(open_dataset(photos), {"cat.png": "new"})
     assert captions(photos)["cat.png"] == "new"
     assert (photos / "metadata.csv").read_text() == "file_name,prompt,prompt\ncat.png,first,new\n"
+
+
+@pytest.mark.parametrize("value", ["5", '["a", "b"]', '{"en": "a cat"}', "true"])
+def test_a_caption_that_is_not_text_is_refused_rather_than_written_over(photos: Path, value: str) -> None:
+    (photos / "metadata.jsonl").write_text(f'{{"file_name": "cat.png", "prompt": {value}}}\n')
+    with pytest.raises(CurationError, match=r'"prompt" of cat\.png .* is not text'):
+        open_dataset(photos)
+    assert captions(photos, "text")["cat.png"] is None
+
+
+def test_the_column_of_names_is_no_column_of_captions(photos: Path) -> None:
+    (photos / "metadata.jsonl").write_text('{"file_name": "cat.png"}\n')
+    with pytest.raises(CurationError, match="file_name"):
+        open_dataset(photos, "file_name")
+
+
+def test_names_written_on_windows_are_found(photos: Path) -> None:
+    (photos / "sub").mkdir()
+    (photos / "cat.png").rename(photos / "sub" / "cat.png")
+    (photos / "rocket.png").rename(photos / "rock\\et.png")
+    rows = [{"file_name": "sub\\cat.png", "prompt": "a cat"}, {"file_name": "rock\\et.png", "prompt": "a rocket"}]
+    (photos / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert captions(photos)["sub/cat.png"] == "a cat"
+    assert captions(photos)["rock\\et.png"] == "a rocket"
+
+
+@pytest.mark.parametrize("name", ["exclusions", "facts"])
+def test_nesting_without_end_is_not_followed(photos: Path, name: str) -> None:
+    (photos / ".loratui").mkdir()
+    (photos / ".loratui" / f"{name}.json").write_text("[" * 200_000)
+    if name == "exclusions":
+        with pytest.raises(CurationError, match="excluded photos"):
+            open_dataset(photos)
+    else:
+        assert read_facts(photos) == {}
+
+
+def test_a_path_too_long_for_any_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CurationError, match="File name too long"):
+        open_dataset(tmp_path / ("x" * 300))
