@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,13 +63,8 @@ def generate(
         seed=seed,
         size=size or config.data.resolution,
     )
-    target = output or run.samples / SHEET
-    if target.suffix.lower() != ".png":
-        for index, image in enumerate(images):
-            _save_png(image, target / f"{index:03d}.png")
-        target = target / SHEET
-    _save_png(contact_sheet(images, captions, columns=num_images), target)
-    typer.echo(target)
+    sheet = contact_sheet(images, captions, columns=num_images)
+    typer.echo(_save_pictures(images, sheet, output or run.samples / SHEET))
 
 
 def export(
@@ -116,6 +112,16 @@ def verify(
     else:
         typer.echo(visible(f"{run.name}: {'verified' if verification.ok else 'NOT verified'}: {verification.message}"))
     raise typer.Exit(0 if verification.ok else 1)
+
+
+def _save_pictures(images: Sequence[Image], sheet: Image, target: Path) -> Path:
+    """Write the sheet to a .png, or the sheet and each picture into a folder; returns the sheet's path."""
+    if target.suffix.lower() != ".png":
+        for index, image in enumerate(images):
+            _save_png(image, target / f"{index:03d}.png")
+        target = target / SHEET
+    _save_png(sheet, target)
+    return target
 
 
 def _save_png(image: Image, path: Path) -> None:
