@@ -3,7 +3,7 @@
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -62,14 +62,25 @@ def main() -> None:
     try:
         app()
     except StatedError as error:
-        from rich.console import Console
-        from rich.text import Text
+        _refuse(error.problem, error.remedy)
+    except OSError as error:  # a full disk, a read-only folder, a path that runs through a file
+        where = f" ({error.filename})" if error.filename else ""
+        _refuse(
+            f"The system refused: {error.strerror or error}{where}.",
+            "Check that this place is there, may be written to, and has room.",
+        )
 
-        from curation.text import visible
 
-        if "--debug" in sys.argv:
-            traceback.print_exc()
-        console = Console(stderr=True, soft_wrap=True)
-        console.print(Text.assemble(("Error: ", "bold red"), visible(error.problem)))
-        console.print(Text(visible(error.remedy)))
-        sys.exit(2)
+def _refuse(problem: str, remedy: str) -> NoReturn:
+    """Say what is wrong and what to do, and exit; called while an exception is handled."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from curation.text import visible
+
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(Text.assemble(("Error: ", "bold red"), visible(problem)))
+    console.print(Text(visible(remedy)))
+    sys.exit(2)

@@ -12,6 +12,7 @@ from engine.errors import ConfigError
 
 # Spellings of the guide and of the reference script for one of our keys.
 ALIASES = {"with_prior_preservation_loss": "with_prior_preservation"}
+STRAY_WORD = "Flags are written --key value: the lora.toml stands before them, and a value with spaces in quotes."
 
 
 @dataclass
@@ -38,7 +39,7 @@ def parse_flags(arguments: Sequence[str]) -> Flags:
     while words:
         word = words.pop(0)
         if not word.startswith("--"):
-            raise ConfigError(f"'{word}' stands where a flag was expected.", "Flags are written --key value.")
+            raise ConfigError(f"'{word}' stands where a flag was expected.", STRAY_WORD)
         name, equals, value = word[2:].partition("=")
         key = name.replace("-", "_")
         key = ALIASES.get(key, key)

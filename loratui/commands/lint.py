@@ -20,9 +20,7 @@ def lint(
     photos: Annotated[Path, typer.Argument(help="The folder of photos.")],
     kind: Annotated[
         Literal["person", "object", "style", "character"] | None,
-        typer.Option(
-            help="What is learned; chooses the rules. [default: the config's, else object]", show_default=False
-        ),
+        typer.Option(help="What is learned; chooses rules. [default: the config's, else object]", show_default=False),
     ] = None,
     format: Annotated[Literal["text", "json"], typer.Option(help="How the report is written to stdout.")] = "text",
     fix: Annotated[
@@ -50,6 +48,8 @@ def lint(
     """
     from curation import open_dataset, to_json
 
+    if not fix and (unsafe_fixes or output):
+        raise typer.BadParameter("--unsafe-fixes and --output change nothing without --fix.")
     settings = _settings(config)
     chosen, ignored = kind or settings.kind, [*settings.ignore, *(ignore or [])]
     dataset = open_dataset(photos, settings.caption_column)

@@ -77,3 +77,20 @@ def test_an_unknown_rule() -> None:
 
 def test_debug_shows_where_it_happened(tmp_path: Path) -> None:
     assert "Traceback" in run_loratui("--debug", "lint", tmp_path / "nowhere").stderr
+
+
+def test_a_place_that_cannot_be_written_or_named(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused(run_loratui("init", photos, "--output", tmp_path / "file" / "lora.toml"), "file")
+    refused(run_loratui("lint", "a" * 300), "too long")
+
+
+def test_a_value_without_quotes_and_a_config_after_flags_say_how_it_is_written(photos: Path) -> None:
+    refused(run_loratui("train", "--instance_prompt", "a", "photo", "of", "TOK"), "'photo'", "quotes")
+    refused(run_loratui("train", "--rank", "16", "lora.toml"), "'lora.toml'", "before")
+
+
+def test_options_of_lint_that_need_fix(photos: Path, tmp_path: Path) -> None:
+    for options in (["--unsafe-fixes"], ["--output", tmp_path / "copy"]):
+        done = run_loratui("lint", photos, *options)
+        assert done.returncode == 2 and done.stdout == "" and "--fix" in done.stderr
