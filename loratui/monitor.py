@@ -67,7 +67,7 @@ class Monitor:
 
     def __init__(self, run: RunDir) -> None:
         self.run = run
-        self.name = run.name
+        self.name = visible(run.name)
         self.state: State = "queued"
         self.device = ""
         self.photos = 0

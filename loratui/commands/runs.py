@@ -126,13 +126,14 @@ def list_all(
     from rich.table import Table
     from rich.text import Text
 
+    from curation.text import visible
     from loratui.live import duration
 
     table = Table("name", "state", "step", "loss", "updated", box=None, pad_edge=False)
     for run, status in rows:
         loss = "" if status.loss is None else f"{status.loss:.4f}"
         age = f"{duration(max(time.time() - status.updated, 0))} ago" if status.updated else ""
-        table.add_row(Text(run.name), status.state, f"{status.step}/{status.total_steps}", loss, age)
+        table.add_row(Text(visible(run.name)), status.state, f"{status.step}/{status.total_steps}", loss, age)
     Console().print(table)
 
 
@@ -190,7 +191,7 @@ def _accompany(run: RunDir) -> None:
 def _ask(question: str) -> str:
     try:
         return input(question).strip().lower()
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, KeyboardInterrupt, RuntimeError):  # RuntimeError: stdin was closed
         return ""
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -131,3 +132,9 @@ def test_a_run_outlives_its_terminal_and_attach_shows_all_of_it(sample_photos: P
     finally:
         viewer.kill()
         end(run)
+
+
+def test_a_run_folder_with_a_hostile_name_is_shown_and_not_obeyed(finished_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished_run, tmp_path / "a\x1b[31mb")
+    table = run_loratui("runs", "--runs-dir", tmp_path).stdout
+    assert "\x1b" not in table and r"a\x1b[31mb" in table
