@@ -8,6 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import ContentSwitcher, RichLog, Static
 
 from curation.text import visible
@@ -103,7 +104,7 @@ class TrainScreen(StepScreen):
         else:
             table.show_rows(runs.items())
         where = visible(str(self.project.runs_dir))
-        table.border_subtitle = f"in {where}" if runs else f"none yet in {where}: start one on screen 4"
+        table.border_subtitle = Content(f"in {where}" if runs else f"none yet in {where}: start one on screen 4")
 
     def on_data_table_row_selected(self, event: QuietTable.RowSelected) -> None:
         run = next((run for run in list_runs(self.project.runs_dir) if run.name == event.row_key.value), None)
@@ -141,8 +142,9 @@ class TrainScreen(StepScreen):
     def _draw_title(self, id: str, title: str) -> None:
         """A title set is a panel repainted, so only when it changes."""
         panel = self.query_one(f"#{id}")
-        if panel.border_title != title:
-            panel.border_title = title
+        shown = Content(title)
+        if panel.border_title != shown.markup:
+            panel.border_title = shown
 
     def _draw_progress(self, monitor: Monitor) -> None:
         done, total = monitor.progress or (monitor.step, monitor.total_steps)

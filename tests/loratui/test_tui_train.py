@@ -132,3 +132,11 @@ async def test_a_run_that_started_elsewhere_appears_in_the_list() -> None:
         assert "none yet in runs" in text
         create_run(Path("runs"), "late", TrainConfig())
         await sees(pilot, "late", "queued")
+
+
+async def test_names_that_look_like_markup_stand_in_the_titles_as_they_are() -> None:
+    run = create_run(Path("r[red]s"), "cat", TrainConfig())
+    run.path.rename(run.path.with_name("c[b]at"))
+    async with app_on(None, Path("r[red]s")).run_test(notifications=True, size=WIDE) as pilot:
+        assert "in r[red]s" in await go(pilot, "escape", "5")
+        assert "c[b]at  · queued" in await go(pilot, "enter")
