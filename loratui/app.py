@@ -19,7 +19,7 @@ from textual.screen import Screen
 from curation.errors import StatedError
 from curation.text import visible
 from engine.rundir import find_run
-from loratui.project import CONFIG_FILE, Project
+from loratui.project import CONFIG_FILE, Project, typed_path
 from loratui.recipe import Recipe
 from loratui.screens.captions import CaptionsScreen
 from loratui.screens.checks import ChecksScreen
@@ -161,7 +161,7 @@ def _photos_of_config() -> Path | None:
         data = Recipe.from_file(CONFIG_FILE).compose().config.data
     except StatedError:
         return None
-    named = Path(data.instance_data_dir or data.dataset_name or "").expanduser()
+    named = typed_path(data.instance_data_dir or data.dataset_name or "")
     return named if named.name and named.is_dir() else None
 
 

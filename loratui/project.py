@@ -1,6 +1,7 @@
 """What the screens share: a folder of photos, what its checks said, unsaved captions, the recipe, the run on view."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +67,7 @@ class Project:
             recipe = Recipe.from_file(CONFIG_FILE)
             data = recipe.compose().config.data
             named = data.instance_data_dir or data.dataset_name
-            if named and Path(named).expanduser().resolve() == folder.resolve():
+            if named and typed_path(named).resolve() == folder.resolve():
                 self.recipe = recipe
                 self.dataset = open_dataset(folder, data.caption_column)
 
@@ -161,11 +162,16 @@ class Project:
 
     def _take_kept_captions(self, dataset: Dataset) -> dict[str, str]:
         try:
-            captions = json.loads(_kept_file(dataset).read_text("utf-8"))["captions"]
-        except (OSError, ValueError, KeyError, TypeError):
+            captions = json.loads(_kept_file(dataset).read_text("utf-8"))["captions"].items()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
         known = {photo.name for photo in dataset.photos}
-        return {name: caption for name, caption in captions.items() if name in known and isinstance(caption, str)}
+        return {name: caption for name, caption in captions if name in known and isinstance(caption, str)}
+
+
+def typed_path(text: str) -> Path:
+    """The path that was typed, with `~` for one's home; a `~name` that nobody has stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises RuntimeError there
 
 
 def _kept_file(dataset: Dataset) -> Path:

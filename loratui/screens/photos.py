@@ -14,6 +14,7 @@ from textual.worker import get_current_worker
 from curation.dataset import Photo, exclude, include
 from curation.errors import StatedError
 from curation.text import visible
+from loratui.project import typed_path
 from loratui.recipe import INSTANCE_PROMPT, KIND, TRIGGER, Setting
 from loratui.screens.step import StepScreen
 from loratui.widgets.quiet_table import QuietTable
@@ -116,7 +117,7 @@ class PhotosScreen(StepScreen):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "folder":
-            self._open(Path(event.value.strip()).expanduser())
+            self._open(typed_path(event.value.strip()))
 
     def _open(self, folder: Path) -> None:
         self._sizes = {}
@@ -125,6 +126,10 @@ class PhotosScreen(StepScreen):
             self.project.open(folder)
         except StatedError as error:
             self.tell(error)
+        except OSError as error:
+            self.tell(
+                StatedError(f"This path cannot be used: {error.strerror}.", "Type the path of a folder of photos.")
+            )
         if self.project.dataset is not before:
             self.query_one(QuietTable).focus()
             if self.project.unsaved:

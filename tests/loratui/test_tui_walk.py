@@ -67,6 +67,21 @@ async def test_a_folder_that_is_not_there_is_told_in_two_sentences() -> None:
         await sees(pilot, "There is no folder /nowhere.", "Check the path to the photos.")
 
 
+@pytest.mark.parametrize(("typed", "said"), [("~nobody-here/photos", "There is no folder"), ("a" * 300, "too long")])
+async def test_a_path_that_cannot_be_one_is_told_too(typed: str, said: str) -> None:
+    async with app_on(None).run_test(notifications=True, size=WIDE) as pilot:
+        await pilot.press(*typed)
+        await pilot.press("enter")
+        await sees(pilot, said)
+
+
+@pytest.mark.parametrize("damaged", ['{"captions": ["a cat"]}', '{"captions": {"cat.png": 1}}', "[]", "{"])
+async def test_damaged_kept_captions_do_not_keep_a_folder_from_opening(photos: Path, damaged: str) -> None:
+    (photos / ".loratui").mkdir()
+    (photos / ".loratui" / "unsaved-captions.json").write_text(damaged)
+    assert app_on(photos).project.unsaved == {}
+
+
 async def test_question_mark_lists_the_keys_of_the_screen(photos: Path) -> None:
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "3")
