@@ -17,7 +17,7 @@ from curation.checks.files import SUFFIXES_OF_FORMAT, ColourMode, Unreadable
 from curation.dataset import Dataset, Photo, exclude, open_dataset
 from curation.errors import CurationError
 from curation.jpeg import without_metadata
-from curation.metadata import dump_row
+from curation.metadata import dump_json
 from curation.photo import load_rgb, orientation_of
 from curation.report import Report
 from curation.text import visible
@@ -194,6 +194,6 @@ def _write_captions(dataset: Dataset, names: dict[str, str], folder: Path) -> No
             row["file_name"] = names[photo.name]
             if photo.caption is not None:
                 row[dataset.caption_column] = photo.caption
-            lines.append(dump_row(row) + "\n")
+            lines.append(dump_json(row) + "\n")
     if lines:
         write_text(folder / "metadata.jsonl", "".join(lines))

@@ -1,6 +1,6 @@
 r"""metadata.jsonl and metadata.csv of an ImageFolder, edited without touching what is not asked for.
 
-A file is kept as its records' own text. Only a record whose caption changes is written anew, so unknown columns,
+A file is kept as its records' own text, and only a caption that changes is written anew, so unknown columns, numbers,
 row order, blank lines and the line ending survive an edit.
 """
 
@@ -83,13 +83,13 @@ def read_metadata(root: Path) -> Metadata:
     return Metadata(root / "metadata.jsonl", None, ())
 
 
-def dump_row(values: Mapping[str, Any]) -> str:
-    """One metadata.jsonl line without its newline: readable UTF-8, escaped only where UTF-8 has no way to say it."""
-    text = json.dumps(values, ensure_ascii=False)
+def dump_json(value: Any) -> str:
+    """JSON in one line, as a row or a part of it: readable UTF-8, escaped only where UTF-8 has no way to say it."""
+    text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:  # lone surrogates: a file name that is not UTF-8
-        return json.dumps(values)
+        return json.dumps(value)
     return text
 
 
@@ -191,12 +191,38 @@ def _edited_jsonl(metadata: Metadata, column: str, captions: Mapping[str, str]) 
     texts = [record.text for record in metadata.records]
     for name, caption in captions.items():
         if name in last:
-            record = metadata.records[last[name]]
-            bom = BOM if record.text.startswith(BOM) else ""
-            texts[last[name]] = bom + dump_row({**record.values, column: caption}) + ending
+            texts[last[name]] = _with_member(metadata.records[last[name]].text, column, caption)
         else:
-            texts = [*_ended(texts, ending), dump_row({"file_name": name, column: caption}) + ending]
+            texts = [*_ended(texts, ending), dump_json({"file_name": name, column: caption}) + ending]
     return "".join(texts)
+
+
+def _with_member(line: str, name: str, value: str) -> str:
+    """The object's line with one member changed, or added at its end, and every other character as it was."""
+    members = list(_members(line))
+    for found, start, end in reversed(members):
+        if found == name:
+            return line[:start] + dump_json(value) + line[end:]
+    _, _, end = members[-1]
+    return f"{line[:end]}, {dump_json(name)}: {dump_json(value)}{line[end:]}"
+
+
+def _members(line: str) -> Iterator[tuple[str, int, int]]:
+    """Yield the members' names, and where the text of each value starts and ends. line: holds one JSON object."""
+    decoder = json.JSONDecoder()
+    position = _past_separators(line, line.index("{") + 1)
+    while line[position] != "}":
+        name, position = decoder.raw_decode(line, position)
+        start = _past_separators(line, position)
+        _, end = decoder.raw_decode(line, start)
+        yield name, start, end
+        position = _past_separators(line, end)
+
+
+def _past_separators(line: str, position: int) -> int:
+    while line[position] in " \t\r\n,:":
+        position += 1
+    return position
 
 
 def _edited_csv(metadata: Metadata, column: str, captions: Mapping[str, str]) -> str:

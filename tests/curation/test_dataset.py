@@ -257,3 +257,20 @@ def test_nesting_without_end_is_not_followed(photos: Path, name: str) -> None:
 def test_a_path_too_long_for_any_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CurationError, match="File name too long"):
         open_dataset(tmp_path / ("x" * 300))
+
+
+def test_an_edit_changes_no_other_value_of_the_row(photos: Path) -> None:
+    row = '{"file_name": "cat.png", "prompt": "old", "score": 1e400, "id": 12345678901234567890.10, "k": 1, "k": 2}\n'
+    (photos / "metadata.jsonl").write_text(row)
+    save_captions(open_dataset(photos), {"cat.png": "new"})
+    assert (photos / "metadata.jsonl").read_text() == row.replace("old", "new")
+
+
+@given(row=st.dictionaries(st.text(), st.recursive(st.none() | st.floats() | st.text(), st.lists), max_size=4))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_row_keeps_its_other_values(photos: Path, row: dict[str, object]) -> None:
+    line = json.dumps(row | {"file_name": "cat.png", "prompt": None})
+    (photos / "metadata.jsonl").write_text(line)
+    save_captions(open_dataset(photos), {"cat.png": EVIL})
+    written = (photos / "metadata.jsonl").read_text("utf-8")
+    assert repr(json.loads(written)) == repr(json.loads(line) | {"prompt": EVIL})  # repr: NaN is not equal to itself
