@@ -73,9 +73,9 @@ def apply_fixes(dataset: Dataset, fixes: Sequence[Fix], output: Path | None = No
     staying = [photo for photo in dataset.trainable if photo.name not in leaving]
     _must_be_possible(root, target, staying)
     reasons = {fix.photo: f"{fix.code}: {fix.description}" for fix in fixes if fix.action == "exclude"}
+    _write_whole_folder(dataset, staying, fixes, target)
     if reasons:
         exclude(dataset, reasons)
-    _write_whole_folder(dataset, staying, fixes, target)
     return open_dataset(target, dataset.caption_column)
 
 

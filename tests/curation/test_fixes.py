@@ -210,3 +210,13 @@ def test_no_corner_of_a_file_goes_into_the_copy(folder: Path, sample: LoadSample
     copy = apply_fixes(open_dataset(folder), (), folder.parent / "copy")
 
     assert [photo.name for photo in copy.photos if b"taken at home" in photo.path.read_bytes()] == []
+
+
+def test_a_copy_that_fails_excludes_nothing(faulty: Path) -> None:
+    dataset = open_dataset(faulty)
+    fixes = plan(dataset, unsafe=True)
+    (faulty / "alpha.png").write_bytes(b"")
+    with pytest.raises(CurationError, match=r"alpha\.png"):
+        apply_fixes(dataset, fixes)
+    assert [photo.excluded for photo in open_dataset(faulty).photos if photo.excluded] == []
+    assert [path.name for path in faulty.parent.iterdir()] == ["set"]
