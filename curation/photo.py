@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 ORIENTATION_TAG = 0x0112
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "GIF", "BMP")
+"""Pillow's names of what is decoded, whatever a file's name says: EPS, for one, would run as a program."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,8 @@ class _Undecodable(Exception):
 def _decode(content: bytes) -> _Decoded:
     if not content:
         raise _Undecodable("the file is empty")
-    _register_heif()
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
             image.load()
             orientation = orientation_of(image)
             upright = ImageOps.exif_transpose(image)
@@ -144,10 +145,13 @@ def _decode(content: bytes) -> _Decoded:
 
 
 @functools.cache
-def _register_heif() -> None:
+def _formats() -> tuple[str, ...]:
+    """Those of FORMATS that this Pillow decodes: AVIF came with 11.3."""
     from pillow_heif import register_heif_opener  # 60 ms
 
     register_heif_opener()
+    Image.init()
+    return tuple(format for format in FORMATS if format in Image.OPEN)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

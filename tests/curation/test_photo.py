@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
-from curation import CurationError
+from curation import PHOTO_SUFFIXES, CurationError
 from curation.photo import load_rgb, measure
 
 LoadSample = Callable[..., Image.Image]
@@ -59,8 +60,6 @@ def test_every_mode_becomes_rgb(folder: Path, sample: LoadSample, mode: str) -> 
 
 
 def test_heic_is_read(folder: Path, sample: LoadSample) -> None:
-    import pillow_heif
-
     pillow_heif.from_pillow(sample("cat")).save(folder / "cat.heic")
     assert load_rgb(folder / "cat.heic").size == sample("cat").size
 
@@ -132,3 +131,18 @@ def _swapped_primaries() -> bytes:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     profile = profile.replace("sRGB".encode("utf-16-be"), "test".encode("utf-16-be"))
     return profile.replace(b"rXYZ", b"tmp!").replace(b"gXYZ", b"rXYZ").replace(b"tmp!", b"gXYZ")
+
+
+@pytest.mark.parametrize("format", ["EPS", "PPM", "PDF"])
+def test_a_photo_is_decoded_by_its_format_and_never_run_as_a_program(
+    folder: Path, sample: LoadSample, format: str
+) -> None:
+    sample("cat").save(folder / "cat.jpg", format)
+    assert measure(folder / "cat.jpg").unreadable == "it is not an image, or of an unknown format"
+
+
+@pytest.mark.parametrize("suffix", sorted(PHOTO_SUFFIXES))
+def test_every_kind_of_photo_that_is_listed_can_be_read(folder: Path, sample: LoadSample, suffix: str) -> None:
+    pillow_heif.register_heif_opener()
+    sample("cat").save(folder / f"cat{suffix}")
+    assert load_rgb(folder / f"cat{suffix}").size == sample("cat").size
