@@ -67,11 +67,18 @@ class Metadata:
 
 
 def read_metadata(root: Path) -> Metadata:
-    """Read `metadata.jsonl`, else `metadata.csv`, else return an empty one that would become `metadata.jsonl`.
+    """Read `metadata.jsonl` or `metadata.csv`, else return an empty one that would become `metadata.jsonl`.
 
-    Raises CurationError for a file that is not valid, with its line, and for a row that points outside `root`.
+    Raises CurationError for a file that is not valid, with its line, for a row that points outside `root`, and where
+    there are both files, as `datasets` does.
     """
-    for path in (root / "metadata.jsonl", root / "metadata.csv"):
+    paths = (root / "metadata.jsonl", root / "metadata.csv")
+    if all(path.exists() for path in paths):
+        raise CurationError(
+            f"{visible(str(root))} holds both metadata.jsonl and metadata.csv, and captions may be in either.",
+            "Keep the one with your captions, and rename or remove the other.",
+        )
+    for path in paths:
         content = _bytes_of(path)
         if content is None:
             continue

@@ -274,3 +274,10 @@ def test_any_row_keeps_its_other_values(photos: Path, row: dict[str, object]) ->
     save_captions(open_dataset(photos), {"cat.png": EVIL})
     written = (photos / "metadata.jsonl").read_text("utf-8")
     assert repr(json.loads(written)) == repr(json.loads(line) | {"prompt": EVIL})  # repr: NaN is not equal to itself
+
+
+def test_two_metadata_files_are_refused_rather_than_one_ignored(photos: Path) -> None:
+    (photos / "metadata.jsonl").write_text('{"file_name": "rocket.png", "prompt": "a rocket"}\n')
+    (photos / "metadata.csv").write_text("file_name,prompt\ncat.png,a cat\n")
+    with pytest.raises(CurationError, match=r"both metadata\.jsonl and metadata\.csv"):
+        open_dataset(photos)
