@@ -20,6 +20,8 @@ from curation.text import visible
 
 BOM = "\ufeff"
 
+csv.field_size_limit(2**31 - 1)  # of the whole process; at 131,072 characters a saved caption could not be read back
+
 
 @dataclass(frozen=True)
 class Record:

@@ -281,3 +281,9 @@ def test_two_metadata_files_are_refused_rather_than_one_ignored(photos: Path) ->
     (photos / "metadata.csv").write_text("file_name,prompt\ncat.png,a cat\n")
     with pytest.raises(CurationError, match=r"both metadata\.jsonl and metadata\.csv"):
         open_dataset(photos)
+
+
+def test_a_caption_longer_than_csv_readers_expect_comes_back(photos: Path) -> None:
+    (photos / "metadata.csv").write_text("file_name,prompt\n")
+    save_captions(open_dataset(photos), {"cat.png": "x" * 200_000})
+    assert captions(photos)["cat.png"] == "x" * 200_000
