@@ -108,7 +108,13 @@ def _must_be_possible(root: Path, target: Path, staying: Sequence[Photo]) -> Non
         raise CurationError(
             f"{visible(str(target))} lies inside the photo folder.", "Choose an --output outside of it."
         )
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+    try:
+        taken = target.exists() and not (target.is_dir() and not any(target.iterdir()))
+    except OSError as error:
+        raise CurationError(
+            f"{visible(str(target))} cannot be used: {error.strerror}.", "Choose another folder with --output."
+        ) from error
+    if taken:
         raise CurationError(
             f"{visible(str(target))} exists already, and may hold captions that you wrote.",
             "Remove it, or choose another folder with --output.",

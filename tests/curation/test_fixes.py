@@ -220,3 +220,8 @@ def test_a_copy_that_fails_excludes_nothing(faulty: Path) -> None:
         apply_fixes(dataset, fixes)
     assert [photo.excluded for photo in open_dataset(faulty).photos if photo.excluded] == []
     assert [path.name for path in faulty.parent.iterdir()] == ["set"]
+
+
+def test_an_output_that_no_file_system_takes_is_refused(faulty: Path) -> None:
+    with pytest.raises(CurationError, match="File name too long"):
+        apply_fixes(open_dataset(faulty), (), faulty.parent / ("x" * 300))
