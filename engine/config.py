@@ -157,8 +157,14 @@ def _read(path: Path) -> str:
         return path.read_text("utf-8")
     except FileNotFoundError:
         raise ConfigError(f"There is no file {path}.", "Write one with: loratui init PHOTOS") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.", "Give the path of a lora.toml text file.") from None
+    except IsADirectoryError:
+        raise ConfigError(
+            f"{path} is a folder, not a lora.toml.", f"Write one for it with: loratui init {path}"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not a text file.", "Give the path of a lora.toml.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.", "Give the path of a lora.toml.") from None
 
 
 def _parse(text: str, path: Path | None) -> dict[str, Any]:

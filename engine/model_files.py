@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from engine.errors import EngineError
+from engine.paths import typed_path
 from engine.settings import ModelSection
 
 TINY = "tiny"
@@ -19,7 +20,7 @@ def resolve_model(name: str) -> str | Path:
         from engine.tiny import tiny_sdxl  # imports torch and diffusers: 6 s
 
         return tiny_sdxl()
-    folder = Path(name).expanduser()
+    folder = typed_path(name)
     return folder if folder.exists() else name
 
 
@@ -39,7 +40,7 @@ def model_problem(model: ModelSection) -> EngineError | None:
 
 
 def _problem(name: str, revision: str | None, files: list[str]) -> EngineError | None:
-    path = Path(name).expanduser()
+    path = typed_path(name)
     if path.is_dir():
         return None if (path / files[0]).is_file() else _not_diffusers(f"The folder {path}", files[0])
     if path.is_file():
@@ -94,7 +95,7 @@ def _not_diffusers(what: str, missing: str) -> EngineError:
 
 def _not_sdxl(name: str) -> EngineError | None:
     """A local pipeline of another family (SD 1.5, FLUX) would fail deep inside the first step."""
-    index = Path(name).expanduser() / "model_index.json"
+    index = typed_path(name) / "model_index.json"
     if not index.is_file():
         return None
     try:

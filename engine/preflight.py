@@ -12,6 +12,7 @@ from curation.photo import load_rgb
 from engine.config import TrainConfig
 from engine.errors import ConfigError, EngineError
 from engine.model_files import model_problem
+from engine.paths import typed_path
 from engine.plan import Plan, plan, resolve
 from engine.triggers import trigger_pattern
 
@@ -65,14 +66,14 @@ def _photos_dir(config: TrainConfig) -> Path:
             f"There is no local folder {name}, and datasets are not fetched from the hub here.",
             f"Download it first: hf download --repo-type dataset {name} --local-dir photos",
         )
-    return Path(name).expanduser().absolute()
+    return typed_path(name).absolute()
 
 
 def _check_class_images(config: TrainConfig) -> None:
     prior = config.prior
     if not prior.with_prior_preservation or not prior.class_data_dir:
         return
-    folder = Path(prior.class_data_dir).expanduser()
+    folder = typed_path(prior.class_data_dir)
     if folder.is_file():
         raise ConfigError(f"class_data_dir {folder} is a file.", "Name a folder; it may be empty or new.")
     if folder.is_dir():
@@ -140,10 +141,10 @@ def _frozen(config: TrainConfig, photos_dir: Path, arithmetic: Plan) -> TrainCon
     """The worker may run elsewhere, and later: nothing may hang on the current folder or on today's photos."""
 
     def absolute(name: str | None) -> str | None:
-        return str(Path(name).expanduser().absolute()) if name else name
+        return str(typed_path(name).absolute()) if name else name
 
     def local(name: str | None) -> str | None:
-        return absolute(name) if name and name != "tiny" and Path(name).expanduser().is_dir() else name
+        return absolute(name) if name and name != "tiny" and typed_path(name).is_dir() else name
 
     model = config.model
     return config.model_copy(

@@ -196,14 +196,12 @@ def create_run(runs_dir: Path, name: str, config: TrainConfig) -> RunDir:
             f"Use letters, digits, '.', '_' and '-', starting with a letter or digit, but not {RESERVED_NAME}.",
         )
     path = runs_dir / name
+    if path.exists():
+        verb = "watch it with: loratui attach" if RunDir(path).is_alive() else "continue it with: loratui resume"
+        raise EngineError(f"There is already a run {path}.", f"Choose another --name, or {verb} {RunDir(path).address}")
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700)
-    except FileExistsError:
-        raise EngineError(
-            f"There is already a run {path}.",
-            f"Choose another --name, or continue it with: loratui resume {RunDir(path).address}",
-        ) from None
     except OSError as error:
         raise EngineError(
             f"The run folder {path} cannot be made: {error.strerror}.", "Choose another place with --runs-dir."
@@ -232,8 +230,9 @@ def find_run(runs_dir: Path, name_or_path: str) -> RunDir:
     for path in (runs_dir / name_or_path, Path(name_or_path)):
         if (path / "config.toml").is_file():
             return RunDir(path)
-    names = ", ".join(run.name for run in list_runs(runs_dir)) or "none"
-    raise EngineError(f"There is no run {name_or_path!r}.", f"The runs in {runs_dir} are: {names}.")
+    names = ", ".join(run.name for run in list_runs(runs_dir))
+    there = f"The runs in {runs_dir} are: {names}." if names else f"There are no runs in {runs_dir} yet."
+    raise EngineError(f"There is no run {name_or_path!r}.", there)
 
 
 def list_runs(runs_dir: Path) -> list[RunDir]:

@@ -18,8 +18,9 @@ from textual.screen import Screen
 
 from curation.errors import StatedError
 from curation.text import visible
+from engine.paths import typed_path
 from engine.rundir import find_run
-from loratui.project import CONFIG_FILE, Project, typed_path
+from loratui.project import CONFIG_FILE, Project
 from loratui.recipe import Recipe
 from loratui.screens.captions import CaptionsScreen
 from loratui.screens.checks import ChecksScreen

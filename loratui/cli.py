@@ -1,5 +1,6 @@
 """The command line: `loratui` opens the TUI, `loratui COMMAND` does one step without it."""
 
+import io
 import sys
 import traceback
 from pathlib import Path
@@ -59,6 +60,9 @@ def open_tui(
 
 def main() -> None:
     """The entry point: expected failures are two sentences on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is still shown
     try:
         app()
     except StatedError as error:

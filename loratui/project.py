@@ -1,7 +1,6 @@
 """What the screens share: a folder of photos, what its checks said, unsaved captions, the recipe, the run on view."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 from curation.atomic import write_text
 from curation.dataset import Dataset, open_dataset, save_captions
 from curation.errors import StatedError
+from engine.paths import typed_path
 from engine.rundir import RunDir, State
 from loratui.monitor import Monitor
 from loratui.recipe import KIND, RESOLUTION, TRIGGER, Recipe, Setting
@@ -167,11 +167,6 @@ class Project:
             return {}
         known = {photo.name for photo in dataset.photos}
         return {name: caption for name, caption in captions if name in known and isinstance(caption, str)}
-
-
-def typed_path(text: str) -> Path:
-    """The path that was typed, with `~` for one's home; a `~name` that nobody has stays as it is."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises RuntimeError there
 
 
 def _kept_file(dataset: Dataset) -> Path:

@@ -9,10 +9,26 @@ from curation.errors import StatedError
 from curation.text import visible
 from engine.config import Composed, compose, sections, to_toml
 from engine.plan import resolve
-from loratui.commands.project import FIRST_SETTINGS
 from loratui.flags import typed
 
 DEFAULT_INSTANCE_PROMPT = "a photo of TOK"
+
+# What a first lora.toml shows; every other setting has its default, which `config show` prints.
+FIRST_SETTINGS = (
+    "data.instance_data_dir",
+    "data.caption_column",
+    "data.resolution",
+    "concept.kind",
+    "concept.instance_prompt",
+    "concept.token_abstraction",
+    "model.pretrained_model_name_or_path",
+    "lora.rank",
+    "text_encoder.train_text_encoder_ti",
+    "text_encoder.train_text_encoder_ti_frac",
+    "optimizer.optimizer",
+    "loss.snr_gamma",
+    "sample.validation_prompt",
+)
 
 
 @dataclass(frozen=True)

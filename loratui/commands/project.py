@@ -7,23 +7,6 @@ import typer
 
 from loratui.commands.options import Settings
 
-# What a first lora.toml shows; every other setting has its default, which `config show` prints.
-FIRST_SETTINGS = (
-    "data.instance_data_dir",
-    "data.caption_column",
-    "data.resolution",
-    "concept.kind",
-    "concept.instance_prompt",
-    "concept.token_abstraction",
-    "model.pretrained_model_name_or_path",
-    "lora.rank",
-    "text_encoder.train_text_encoder_ti",
-    "text_encoder.train_text_encoder_ti_frac",
-    "optimizer.optimizer",
-    "loss.snr_gamma",
-    "sample.validation_prompt",
-)
-
 config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
 
 
@@ -45,6 +28,7 @@ def init(
     from engine.config import compose, to_toml
     from engine.errors import EngineError
     from loratui.flags import parse_settings
+    from loratui.recipe import FIRST_SETTINGS
 
     open_dataset(photos)
     if output.exists() and not force:
@@ -54,7 +38,8 @@ def init(
     flags = parse_settings(settings or [])
     flags.put("data", "instance_data_dir", str(photos))
     flags.put("concept", "kind", kind)
-    flags.tables["concept"].setdefault("instance_prompt", "a photo of TOK")
+    trigger = flags.tables["concept"].get("token_abstraction", ["TOK"])[0]
+    flags.tables["concept"].setdefault("instance_prompt", f"a photo of {trigger}")
     config = compose(flags=flags.tables).config
     given = [f"{section}.{key}" for section, values in flags.tables.items() for key in values]
     write_text(output, to_toml(config, only={*FIRST_SETTINGS, *given}))

@@ -101,7 +101,11 @@ def stop(name: RunName, runs_dir: RunsDir = Path("runs")) -> None:
         raise EngineError(f"The run {run.name} is not running: it is {state}.", "See all runs with: loratui runs")
     run.request("stop")
     _say(f"Asked {run.name} to stop; waiting for its checkpoint and export.")
-    wait(run)
+    try:
+        wait(run)
+    except KeyboardInterrupt:
+        _say(f"{run.name} stops all the same; only the waiting ends here.")
+        raise
     _end(run)
 
 

@@ -14,7 +14,7 @@ from textual.worker import get_current_worker
 from curation.dataset import Photo, exclude, include
 from curation.errors import StatedError
 from curation.text import visible
-from loratui.project import typed_path
+from engine.paths import typed_path
 from loratui.recipe import INSTANCE_PROMPT, KIND, TRIGGER, Setting
 from loratui.screens.step import StepScreen
 from loratui.widgets.quiet_table import QuietTable

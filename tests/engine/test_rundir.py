@@ -113,6 +113,11 @@ def test_a_taken_name_is_refused_and_nothing_is_overwritten(run: RunDir) -> None
     with pytest.raises(EngineError, match="already a run"):
         create_run(run.path.parent, "one", TrainConfig())
     assert free_name(run.path.parent, "one") == "one-2"
+    process = worker(run)
+    with pytest.raises(EngineError) as caught:
+        create_run(run.path.parent, "one", TrainConfig())
+    assert "loratui attach" in caught.value.remedy
+    process.communicate("")
     assert free_name(run.path.parent, "pytorch_lora_weights") == "pytorch_lora_weights-2"
 
 

@@ -71,6 +71,25 @@ def test_a_run_that_does_not_exist(tmp_path: Path) -> None:
         refused(run_loratui(command, "none", "--runs-dir", tmp_path), "'none'")
 
 
+def test_a_folder_in_the_place_of_a_lora_toml(photos: Path) -> None:
+    refused(run_loratui("train", photos), "is a folder", f"loratui init {photos}")
+
+
+def test_a_home_that_nobody_has(tmp_path: Path) -> None:
+    refused(run_loratui("train", "--instance_data_dir=~nobody-at-all/photos", cwd=tmp_path), "~nobody-at-all")
+
+
+def test_a_place_for_runs_that_is_a_file(photos: Path) -> None:
+    train = ("train", "--instance_data_dir", photos, "--instance_prompt=a TOK", "--pretrained_model_name_or_path=tiny")
+    refused(run_loratui(*train, "--runs-dir", photos / "cat.png"), "cannot be made", "--runs-dir")
+
+
+def test_a_name_that_the_terminals_encoding_lacks_is_still_shown(photos: Path) -> None:
+    (photos / "caf\u00e9.jpg").write_text("not a photo")
+    done = run_loratui("lint", photos, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 1 and "caf\\xe9.jpg" in done.stdout
+
+
 def test_an_unknown_rule() -> None:
     refused(run_loratui("explain", "IMG999"), "IMG")
 

@@ -28,6 +28,12 @@ def test_init_writes_what_was_asked_and_prints_only_the_path(photos: Path, tmp_p
     assert (config.data.instance_data_dir, config.run.max_train_steps) == (str(photos), 7)
 
 
+def test_inits_instance_prompt_names_the_trigger_word(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "lora.toml"
+    runner.invoke(app, ["init", str(photos), "--output", str(output), "--set", "concept.token_abstraction=ZRK"])
+    assert load_config(output).concept.instance_prompt == "a photo of ZRK"
+
+
 def test_init_does_not_overwrite_unless_told(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "lora.toml"
     output.write_text("# mine\n")

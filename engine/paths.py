@@ -1,0 +1,9 @@
+"""Paths as people type them."""
+
+import os
+from pathlib import Path
+
+
+def typed_path(text: str) -> Path:
+    """The path that was typed, with `~` for one's home; a `~name` that nobody has stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises RuntimeError there
