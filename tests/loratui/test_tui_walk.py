@@ -67,7 +67,9 @@ async def test_a_folder_that_is_not_there_is_told_in_two_sentences() -> None:
         await sees(pilot, "There is no folder /nowhere.", "Check the path to the photos.")
 
 
-@pytest.mark.parametrize(("typed", "said"), [("~nobody-here/photos", "There is no folder"), ("a" * 300, "Check the path to the photos.")])
+@pytest.mark.parametrize(
+    ("typed", "said"), [("~nobody-here/photos", "There is no folder"), ("a" * 300, "Check the path to the photos.")]
+)
 async def test_a_path_that_cannot_be_one_is_told_too(typed: str, said: str) -> None:
     async with app_on(None).run_test(notifications=True, size=WIDE) as pilot:
         await pilot.press(*typed)
