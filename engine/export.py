@@ -11,10 +11,10 @@ from engine.checkpoints import WEIGHTS, fault, newest_checkpoint
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.model_card import model_card
-from engine.rundir import RunDir
+from engine.rundir import RESERVED_NAME, RunDir
 from engine.weights import MODULES, TrainedWeights, load_weights, write_safetensors
 
-DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
+DIFFUSERS_FILE = f"{RESERVED_NAME}.safetensors"
 
 KOHYA_PREFIXES = {"unet": "lora_unet", "text_encoder": "lora_te1", "text_encoder_2": "lora_te2"}
 KOHYA_SUFFIXES = {"lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight"}
@@ -70,7 +70,7 @@ def file_names(name: str, with_tokens: bool) -> tuple[str, ...]:
 
     Raises EngineError for the one name that would make two of them the same file.
     """
-    if f"{name}.safetensors" == DIFFUSERS_FILE:
+    if name == RESERVED_NAME:
         raise EngineError(f"A LoRA cannot be named {name}: the diffusers file has that name.", "Choose another --name.")
     files = (DIFFUSERS_FILE, f"{name}.safetensors")
     return (*files, f"{name}_emb.safetensors") if with_tokens else files

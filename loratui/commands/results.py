@@ -50,11 +50,10 @@ def generate(
     _silence()
     from engine.contact_sheet import contact_sheet
     from engine.generate import generate as generate_images
+    from engine.prompts import sample_prompt
 
     config = run.config()
-    own_prompt = config.sample.validation_prompt or config.concept.instance_prompt
-    prompts = prompt or [own_prompt or f"a photo of {config.concept.token_abstraction[0]}"]
-    captions = [text for text in prompts for _ in range(num_images)]
+    captions = [text for text in prompt or [sample_prompt(config)] for _ in range(num_images)]
     images = generate_images(
         run,
         captions,
