@@ -6,7 +6,6 @@ when all of it is on disk; nothing in it is pickled.
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from curation.atomic import write_text
+from curation.atomic import sync, write_text
 from engine.errors import EngineError
 from engine.rundir import RunDir
 from engine.weights import TrainedWeights, load_weights, read_safetensors, save_weights, write_safetensors
@@ -66,7 +65,7 @@ def save_checkpoint(run: RunDir, checkpoint: Checkpoint) -> Path:
         raise
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
-    _sync(run.checkpoints)
+    sync(run.checkpoints)
     return folder
 
 
@@ -132,11 +131,3 @@ def _proof(path: Path) -> dict[str, Any]:
 
 def _step(folder: Path) -> int:
     return int(folder.name) if folder.name.isdigit() else -1
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

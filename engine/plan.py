@@ -90,6 +90,11 @@ def trains_text(config: TrainConfig) -> bool:
     return config.text_encoder.train_text_encoder_ti or config.text_encoder.train_text_encoder
 
 
+def trigger_words(config: TrainConfig) -> tuple[str, ...]:
+    """The words that new tokens stand for; none without pivotal tuning, where captions need no such word."""
+    return tuple(config.concept.token_abstraction) if config.text_encoder.train_text_encoder_ti else ()
+
+
 def plan(config: TrainConfig, photos: int) -> Plan:
     """Steps, epochs and pivot for `photos` trainable photos (at least 1)."""
     run, text_encoder = config.run, config.text_encoder

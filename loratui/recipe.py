@@ -151,7 +151,7 @@ class Recipe:
     def toml(self) -> str:
         """The text of lora.toml: the settings that matter first, and all that were chosen."""
         chosen = {f"{section}.{key}" for section, values in self._chosen.items() for key in values}
-        return to_toml(self.compose().config, only=dict.fromkeys([*FIRST_SETTINGS, *chosen]))
+        return to_toml(self.compose().config, only={*FIRST_SETTINGS, *chosen})
 
 
 def _as_text(value: Any) -> str:

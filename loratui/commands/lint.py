@@ -95,10 +95,10 @@ def _settings(path: Path | None) -> _Settings:
     if path is None:
         return _Settings("object", TrainingNeeds(), "prompt", [])
     from engine.config import load_config
+    from engine.plan import trigger_words
 
     config = load_config(path)
-    triggers = tuple(config.concept.token_abstraction) if config.text_encoder.train_text_encoder_ti else ()
-    needs = TrainingNeeds(config.data.resolution, triggers)
+    needs = TrainingNeeds(config.data.resolution, trigger_words(config))
     return _Settings(config.concept.kind, needs, config.data.caption_column, config.lint.ignore)
 
 

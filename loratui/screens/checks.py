@@ -16,6 +16,7 @@ from curation.errors import StatedError
 from curation.report import Finding, Report, Skipped, verdict_line
 from curation.text import visible
 from engine.config import TrainConfig
+from engine.plan import trigger_words
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.step import StepScreen
 from loratui.widgets.quiet_bar import QuietBar
@@ -107,8 +108,7 @@ class ChecksScreen(StepScreen):
                 raise _NotWantedAnyMore
             self.post_message(self.Progressed(done, total))
 
-        ti = config.text_encoder.train_text_encoder_ti
-        needs = TrainingNeeds(config.data.resolution, tuple(config.concept.token_abstraction) if ti else ())
+        needs = TrainingNeeds(config.data.resolution, trigger_words(config))
         try:
             report = lint(dataset, config.concept.kind, needs, config.lint.ignore, on_progress)
         except StatedError as error:
