@@ -1,10 +1,10 @@
-"""Frontal faces by OpenCV's bundled cascades: hints that a face is there, never whose it is."""
+"""The faces in a photo: where they are and, with a face pack, whose they might be; facts only, no judgement."""
 
 import functools
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
@@ -22,16 +22,53 @@ SEARCH_SIDE = 1280
 SMALLEST = 24
 CONFIRM_SIDE = 160
 
+CASCADE = "opencv-cascade"
+
 
 @dataclass(frozen=True)
 class Face:
-    """A face's box as fractions of the upright photo's width and height, and the first cascade's weight."""
+    """One face. Lengths and points are fractions of the upright photo's width and height; None: not measured.
+
+    score: the detector's own; for a pack a probability, for the cascade the weight of its last stage.
+    yaw, pitch, roll: degrees, 0 when it looks into the camera.  keypoints: eyes, nose, corners of the mouth.
+    landmarks: 68 points in iBUG's order.  embedding: 512 little-endian float16, of length one.
+    sharpness: variance of the Laplacian of the face's box at a fixed size.  brightness: its mean grey, 0 to 255.
+    clothing: Lab histogram of the box under the face, to be compared by `curation.faces.clothing_similarity`.
+    """
 
     left: float
     top: float
     width: float
     height: float
-    weight: float
+    score: float
+    yaw: float | None = None
+    pitch: float | None = None
+    roll: float | None = None
+    keypoints: tuple[tuple[float, float], ...] | None = None
+    landmarks: tuple[tuple[float, float], ...] | None = None
+    embedding: bytes | None = None
+    sharpness: float | None = None
+    brightness: float | None = None
+    clothing: bytes | None = None
+
+
+@dataclass(frozen=True)
+class FaceFacts:
+    """The faces that a detector found, largest first.  detector: its name; other detectors would find others."""
+
+    detector: str
+    faces: tuple[Face, ...]
+
+
+class FaceDetector(Protocol):
+    """Something that finds faces.  name: changes whenever it would find other faces, so stored facts grow old."""
+
+    @property
+    def name(self) -> str: ...
+
+    def find(self, rgb: "np.ndarray") -> tuple[Face, ...]:
+        """The faces in an upright photo, largest first.  rgb: uint8, (height, width, 3). Called by several threads."""
+        ...
 
 
 def find_faces(image: Image.Image) -> tuple[Face, ...]:
