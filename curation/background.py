@@ -1,8 +1,11 @@
 """What lies behind the subject: its colours where they stand, and its texture, as numbers that can be compared."""
 
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
+
+from curation.facts.pixels import Pixels
 
 SIDE = 128
 """Pixels: the square that the photo is shrunk to for colours; GrabCut takes 30 ms at this size."""
@@ -16,6 +19,18 @@ MARGIN = 0.15
 
 BLACK = 16
 """Brightest grey of a letterbox border, which is no background."""
+
+
+@dataclass(frozen=True)
+class BackgroundFacts:
+    """descriptor: see `describe`, to be compared by `similarity`."""
+
+    descriptor: bytes
+
+
+def measure_background(pixels: Pixels) -> BackgroundFacts:
+    """Describe what lies behind the subject of one photo."""
+    return BackgroundFacts(describe(pixels.rgb_1024))
 
 
 def describe(rgb: np.ndarray) -> bytes:

@@ -71,6 +71,20 @@ class FaceDetector(Protocol):
         ...
 
 
+class CascadeDetector:
+    """OpenCV's bundled cascades: frontal faces only, as hints."""
+
+    name = CASCADE
+
+    def find(self, rgb: "np.ndarray") -> tuple[Face, ...]:
+        return find_faces(Image.fromarray(rgb))
+
+
+def choose_detector() -> FaceDetector:
+    """The best detector at hand."""
+    return CascadeDetector()
+
+
 def find_faces(image: Image.Image) -> tuple[Face, ...]:
     """Frontal faces in an RGB photo, largest first. Profiles, turned and covered faces are not found."""
     import numpy as np

@@ -16,9 +16,10 @@ from curation.checks import RULES
 from curation.checks.files import SUFFIXES_OF_FORMAT, ColourMode, Unreadable
 from curation.dataset import Dataset, Photo, exclude, open_dataset
 from curation.errors import CurationError
+from curation.facts.header import orientation_of
 from curation.jpeg import without_metadata
 from curation.metadata import dump_json
-from curation.photo import load_rgb, orientation_of
+from curation.photo import load_rgb
 from curation.report import Report
 from curation.text import visible
 

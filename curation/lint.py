@@ -2,81 +2,131 @@
 
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
 
-from curation.checks import RULES, rules_matching
-from curation.checks.rule import Evidence, Measured, TrainingNeeds
-from curation.dataset import Dataset, Photo
-from curation.facts import Stamp, read_facts, write_facts
-from curation.photo import PhotoFacts, measure
+from curation.checks.rule import Evidence, Measured, Rule
+from curation.dataset import Dataset, Photo, photo_files
+from curation.faces import FaceDetector, choose_detector
+from curation.facts.measure import measure
+from curation.facts.parts import Part, PhotoFacts
+from curation.facts.store import FactsWriter, Stamp, read_facts
+from curation.needs import TrainingNeeds
 from curation.report import SEVERITIES, Finding, Kind, Report, Skipped
+from curation.selection import Selection
 
-__all__ = ["TrainingNeeds", "lint"]
+__all__ = ["Selection", "TrainingNeeds", "lint"]
 
 OnProgress = Callable[[int, int], None]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def lint(
     dataset: Dataset,
     kind: Kind = "object",
     needs: TrainingNeeds = TrainingNeeds(),  # noqa: B008 - a frozen value
-    ignore: Collection[str] = (),
-    on_progress: OnProgress | None = None,
+    selection: Selection = Selection(),  # noqa: B008 - a frozen value
+    on_progress: OnProgress = lambda done, total: None,
+    detector: FaceDetector | None = None,
 ) -> Report:
     """Judge the photos that training would use.
 
-    ignore: codes, or prefixes of codes, of rules to leave out.  on_progress: told (done, total) photos measured.
-    Raises CurationError for a code that no rule has. What was measured is stored even when it is interrupted.
+    on_progress: told (done, total) photos measured.  detector: what looks for faces; the best one at hand when None.
+    Raises CurationError for a rule or a threshold that does not exist. What was measured is stored even when it is
+    interrupted.
     """
-    ignored = frozenset(code for prefix in ignore for code in rules_matching(prefix))
-    rules = [rule for code, rule in RULES.items() if kind in rule.kinds and code not in ignored]
-    facts = _measure_all(dataset, faces=kind == "person", on_progress=on_progress or (lambda done, total: None))
-    photos = tuple(Measured(photo, facts[photo.name]) for photo in dataset.trainable)
-    evidence = Evidence(dataset, photos, kind, needs)
+    rules = selection.rules(kind)
+    parts = _parts(rules, kind)
+    if detector is None and "faces" in parts:
+        detector = choose_detector()
+    class_images = _class_images(needs.class_data_dir)
+    class_rules = [rule for rule in rules if rule.code.startswith("REG")]
+    total = len(dataset.trainable) + len(class_images if class_rules else ())
+
+    photos = _measured(dataset.root, dataset.trainable, parts, detector, lambda d: on_progress(d, total))
+    of_class: tuple[Measured, ...] = ()
+    if class_rules and needs.class_data_dir is not None:
+        count = len(photos)
+        of_class = _measured(
+            needs.class_data_dir,
+            class_images,
+            _parts(class_rules, kind),
+            detector,
+            lambda d: on_progress(count + d, total),
+        )
+    evidence = Evidence(dataset, photos, kind, needs, of_class, detector)
     results = [result for rule in rules for result in rule.check(evidence)]
-    findings = [result for result in results if isinstance(result, Finding)]
+    findings = [selection.judged(result) for result in results if isinstance(result, Finding)]
     skipped = tuple(result for result in results if isinstance(result, Skipped))
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # stable: rules stay in their order
     return Report(str(dataset.root), len(dataset.photos), tuple(findings), skipped)
 
 
-def _measure_all(dataset: Dataset, faces: bool, on_progress: OnProgress) -> dict[str, PhotoFacts]:
-    known = _still_true(dataset, faces)
-    missing = [photo for photo in dataset.trainable if photo.name not in known]
-    total = len(dataset.trainable)
-    on_progress(total - len(missing), total)
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        with _quiet_decoders():
-            pending = {pool.submit(_measure_stamped, photo, faces): photo.name for photo in missing}
-            for done, future in enumerate(as_completed(pending), start=total - len(missing) + 1):
-                known[pending[future]] = future.result()
-                on_progress(done, total)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        if missing:
-            # A file that could not be opened may be opened next time, unchanged: its permissions are no part of it.
-            write_facts(dataset.root, {name: stored for name, stored in known.items() if stored[1].sha256})
-    return {name: facts for name, (_, facts) in known.items()}
+def _parts(rules: Sequence[Rule], kind: Kind) -> frozenset[Part]:
+    return frozenset(part for rule in rules for part in rule.parts_for(kind))
 
 
-def _still_true(dataset: Dataset, faces: bool) -> dict[str, tuple[Stamp, PhotoFacts]]:
-    """Stored facts about photos that did not change since, with their faces if those are wanted."""
-    stored = read_facts(dataset.root)
+def _class_images(folder: Path | None) -> tuple[Photo, ...]:
+    if folder is None or not folder.is_dir():
+        return ()
+    return tuple(Photo(path.relative_to(folder).as_posix(), path, None, None) for path in photo_files(folder))
+
+
+def _measured(
+    root: Path,
+    photos: Sequence[Photo],
+    parts: frozenset[Part],
+    detector: FaceDetector | None,
+    on_progress: Callable[[int], None],
+) -> tuple[Measured, ...]:
+    """The photos with their facts: stored ones where a photo is unchanged, else measured now, and stored."""
+    facts = _still_true(root, photos, detector)
+    lacking = [photo for photo in photos if photo.name not in facts or facts[photo.name].lacks(parts)]
+    on_progress(len(photos) - len(lacking))
+
+    def work(photo: Photo) -> tuple[Photo, Stamp, PhotoFacts]:
+        stamp = Stamp.of(photo.path)  # before reading: a change meanwhile makes the facts look old, and they are
+        return photo, stamp, measure(photo.path, parts, facts.get(photo.name), detector)
+
+    with FactsWriter(root) as store, _quiet_decoders():
+        for number, (photo, stamp, measured) in enumerate(_in_parallel(work, lacking), len(photos) - len(lacking) + 1):
+            facts[photo.name] = measured
+            # A file that could not be opened may be opened next time, unchanged: permissions are no part of it.
+            if measured.file.fault != "unopened":
+                store.write(photo.name, stamp, measured)
+            on_progress(number)
+    return tuple(Measured(photo, facts[photo.name]) for photo in photos)
+
+
+def _still_true(root: Path, photos: Sequence[Photo], detector: FaceDetector | None) -> dict[str, PhotoFacts]:
+    """Stored facts about photos that did not change since; their faces only if the same detector found them."""
+    stored = read_facts(root)
     return {
-        photo.name: stored[photo.name]
-        for photo in dataset.photos
-        if photo.name in stored
-        and stored[photo.name][0] == Stamp.of(photo.path)
-        and not (faces and stored[photo.name][1].faces is None)
+        photo.name: stored[photo.name].facts.as_seen_by(detector.name if detector else None)
+        for photo in photos
+        if photo.name in stored and stored[photo.name].stamp == Stamp.of(photo.path)
     }
 
 
-def _measure_stamped(photo: Photo, faces: bool) -> tuple[Stamp, PhotoFacts]:
-    stamp = Stamp.of(photo.path)  # before reading: a change meanwhile makes the facts look old, and they are
-    return stamp, measure(photo.path, faces)
+def _in_parallel(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """The results as they come. Only so many items are under way at a time that memory does not grow with them."""
+    workers = os.cpu_count() or 1
+    waiting = iter(items)
+    pool = ThreadPoolExecutor(workers)
+    try:
+        pending: set[Future[R]] = {pool.submit(work, item) for item in islice(waiting, 2 * workers)}
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            pending |= {pool.submit(work, item) for item in islice(waiting, len(done))}
+            for future in done:
+                yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -19,11 +19,26 @@ VERDICT_WORDS: dict[Verdict, str] = {"ready": "Ready", "attention": "Needs atten
 
 
 @dataclass(frozen=True)
+class Region:
+    """A box in one photo that a finding is about.
+
+    label: what it holds.  left, top, width, height: fractions of the upright photo's width and height.
+    """
+
+    photo: str
+    label: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
 class Finding:
     """One problem.  photos: names, the one to keep first where copies are concerned.
 
     value and threshold: what was measured and the limit it passed, None where there is nothing to measure.
-    fix: what to do about it, None when nothing needs to be done.
+    fix: what to do about it, None when nothing needs to be done.  regions: where in the photos it is.
     """
 
     code: str
@@ -34,6 +49,7 @@ class Finding:
     threshold: float | int | str | None
     message: str
     fix: str | None
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True)

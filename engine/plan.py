@@ -3,8 +3,10 @@
 import math
 from dataclasses import dataclass
 
+from curation.needs import TrainingNeeds
 from engine.config import TrainConfig
 from engine.errors import ConfigError
+from engine.paths import typed_path
 
 # LoRA-ease keeps the steps that it derives from the number of photos within these.
 FEWEST_STEPS, MOST_STEPS = 500, 1500
@@ -93,6 +95,20 @@ def trains_text(config: TrainConfig) -> bool:
 def trigger_words(config: TrainConfig) -> tuple[str, ...]:
     """The words that new tokens stand for; none without pivotal tuning, where captions need no such word."""
     return tuple(config.concept.token_abstraction) if config.text_encoder.train_text_encoder_ti else ()
+
+
+def training_needs(config: TrainConfig) -> TrainingNeeds:
+    """What the checks of the photos must know of the training to come."""
+    prior = config.prior
+    return TrainingNeeds(
+        resolution=config.data.resolution,
+        token_abstraction=trigger_words(config),
+        num_new_tokens=config.text_encoder.num_new_tokens_per_abstraction,
+        instance_prompt=config.concept.instance_prompt,
+        center_crop=config.data.center_crop,
+        class_data_dir=typed_path(prior.class_data_dir) if prior.class_data_dir else None,
+        num_class_images=prior.num_class_images if prior.with_prior_preservation else 0,
+    )
 
 
 def plan(config: TrainConfig, photos: int) -> Plan:

@@ -19,6 +19,7 @@ class RepeatedBackground(Rule):
     code = "SET001"
     name = "repeated-background"
     severity = "warning"
+    parts = frozenset({"hashes", "background"})
     kinds = frozenset({"person", "object", "character"})
     mend = "exclude"
     keeps = 2
@@ -34,7 +35,7 @@ class RepeatedBackground(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding | Skipped]:
         photos = [group[0] for group in mirrored_groups(evidence.readable)]
-        photos = sorted((m for m in photos if m.facts.background), key=lambda m: m.name)
+        photos = sorted((m for m in photos if m.background.descriptor), key=lambda m: m.name)
         for group, score in _places(photos, self.alike):
             if len(group) >= self.group:
                 yield self.finding(
@@ -82,7 +83,7 @@ def _places(photos: Sequence[Measured], alike: float) -> Iterator[tuple[list[Mea
     for row, one in enumerate(photos):
         for column in range(row):
             scores[row, column] = scores[column, row] = similarity(
-                one.facts.background, photos[column].facts.background
+                one.background.descriptor, photos[column].background.descriptor
             )
     labels = fcluster(linkage(squareform(1.0 - scores), "average"), 1.0 - alike, "distance")
     for label in np.unique(labels):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.checks.rule import Evidence, Measured, Rule
-from curation.photo import PhotoFacts
+from curation.facts.hashes import HashFacts
 from curation.report import Finding
 from curation.text import visible
 
@@ -32,6 +32,7 @@ class ExactDuplicate(Rule):
     code = "DUP001"
     name = "exact-duplicate"
     severity = "error"
+    parts = frozenset({"hashes"})
     mend = "exclude"
     keeps = 1
     explanation = (
@@ -43,7 +44,7 @@ class ExactDuplicate(Rule):
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         for group in exact_groups(evidence.readable):
             if len(group) > 1:
-                same_bytes = len({measured.facts.sha256 for measured in group}) == 1
+                same_bytes = len({measured.facts.file.sha256 for measured in group}) == 1
                 how = "byte for byte" if same_bytes else "pixel for pixel, in other files"
                 yield self.finding(
                     [measured.name for measured in group],
@@ -59,6 +60,7 @@ class NearDuplicate(Rule):
     code = "DUP002"
     name = "near-duplicate"
     severity = "warning"
+    parts = frozenset({"hashes"})
     mend = "exclude"
     keeps = 1
     explanation = (
@@ -75,7 +77,9 @@ class NearDuplicate(Rule):
         firsts = [group[0] for group in exact_groups(evidence.readable)]
         for group in near_groups(firsts, Reach(self.dhash, self.phash, self.fine)):
             if len(group) > 1:
-                value = min((group[0].facts.hashes.dhash ^ other.facts.hashes.dhash).bit_count() for other in group[1:])
+                value = min(
+                    (group[0].hashes.upright.dhash ^ other.hashes.upright.dhash).bit_count() for other in group[1:]
+                )
                 yield self.finding(
                     [measured.name for measured in group],
                     f"{len(group)} nearly identical photos.",
@@ -90,6 +94,7 @@ class MirroredCopy(Rule):
     code = "DUP003"
     name = "mirrored-copy"
     severity = "warning"
+    parts = frozenset({"hashes"})
     mend = "exclude"
     keeps = 1
     explanation = (
@@ -105,7 +110,7 @@ class MirroredCopy(Rule):
         for group in mirrored_groups(evidence.readable, Reach(self.dhash, self.phash, self.fine)):
             if len(group) > 1:
                 value = min(
-                    (group[0].facts.hashes.dhash ^ other.facts.mirrored_hashes.dhash).bit_count() for other in group[1:]
+                    (group[0].hashes.upright.dhash ^ other.hashes.mirrored.dhash).bit_count() for other in group[1:]
                 )
                 yield self.finding(
                     [measured.name for measured in group],
@@ -120,30 +125,30 @@ def exact_groups(photos: Iterable[Measured]) -> list[list[Measured]]:
     """Photos by equal pixels, each group with the one to keep first."""
     groups: dict[str, list[Measured]] = {}
     for measured in photos:
-        groups.setdefault(measured.facts.pixels, []).append(measured)
+        groups.setdefault(measured.hashes.pixels, []).append(measured)
     return [sorted(group, key=_keep_first) for group in groups.values()]
 
 
 def near_groups(photos: Sequence[Measured], reach: Reach = Reach()) -> list[list[Measured]]:
     """Photos linked by like hashes, each group with the one to keep first."""
-    return _linked(photos, _close([m.facts for m in photos], reach, mirrored=False))
+    return _linked(photos, _close([m.hashes for m in photos], reach, mirrored=False))
 
 
 def mirrored_groups(photos: Iterable[Measured], reach: Reach = Reach()) -> list[list[Measured]]:
     """Photos linked by like hashes of one and the mirrored other; copies the same way round are counted once."""
     firsts = [group[0] for group in near_groups([group[0] for group in exact_groups(photos)])]
-    return _linked(firsts, _close([m.facts for m in firsts], reach, mirrored=True))
+    return _linked(firsts, _close([m.hashes for m in firsts], reach, mirrored=True))
 
 
 def _keep_first(measured: Measured) -> tuple[bool, int, str]:
-    facts = measured.facts
-    return (not measured.photo.caption, -facts.width * facts.height, measured.name)
+    header = measured.header
+    return (not measured.photo.caption, -header.width * header.height, measured.name)
 
 
-def _close(facts: Sequence[PhotoFacts], reach: Reach, mirrored: bool) -> np.ndarray:
+def _close(hashes: Sequence[HashFacts], reach: Reach, mirrored: bool) -> np.ndarray:
     """bool, (photos, photos): whether the row is a version of the column, or of the column mirrored."""
-    own = [f.hashes for f in facts]
-    others = [f.mirrored_hashes if mirrored else f.hashes for f in facts]
+    own = [h.upright for h in hashes]
+    others = [h.mirrored if mirrored else h.upright for h in hashes]
     dhash = _distances([h.dhash for h in own], [h.dhash for h in others]) <= reach.dhash
     close = dhash | (_distances([h.phash for h in own], [h.phash for h in others]) <= reach.phash)
     for row, column in np.argwhere(close):

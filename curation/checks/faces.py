@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from curation.checks.rule import Evidence, Measured, Rule
 from curation.faces import Face
-from curation.report import Finding, Skipped
+from curation.facts.parts import Part
+from curation.report import Finding, Kind, Skipped
 
 FRONTAL_ONLY = (
     "only frontal faces were looked for, by OpenCV's cascades: its findings are hints, and a photo without one has not "
@@ -18,6 +19,7 @@ class OtherFaces(Rule):
     code = "FAC001"
     name = "other-faces"
     severity = "info"
+    parts = frozenset({"faces"})
     kinds = frozenset({"person"})
     explanation = (
         "More than one face is in the photo. The guide recommends that no other faces appear in the training set, as "
@@ -26,7 +28,7 @@ class OtherFaces(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding | Skipped]:
         for measured in evidence.readable:
-            faces = measured.facts.faces or ()
+            faces = measured.faces
             if len(faces) > 1:
                 yield self.finding(
                     [measured.name],
@@ -43,6 +45,7 @@ class NoFace(Rule):
     code = "FAC002"
     name = "no-face"
     severity = "info"
+    parts = frozenset({"faces"})
     kinds = frozenset({"person"})
     explanation = (
         "No face was found. A LoRA of a person needs the face in nearly every photo; one from behind is fine now and "
@@ -51,7 +54,7 @@ class NoFace(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding | Skipped]:
         for measured in evidence.readable:
-            if not measured.facts.faces:
+            if not measured.faces:
                 yield self.finding(
                     [measured.name],
                     "No frontal face was found in it.",
@@ -67,6 +70,7 @@ class DistantSubject(Rule):
     code = "FAC003"
     name = "distant-subject"
     severity = "warning"
+    parts = frozenset({"faces"})
     kinds = frozenset({"person", "object", "character"})
     mend = "exclude"
     explanation = (
@@ -77,12 +81,15 @@ class DistantSubject(Rule):
     )
     least_face: float = 64 / 1024
 
+    def parts_for(self, kind: Kind) -> frozenset[Part]:
+        return self.parts if kind == "person" else frozenset()
+
     def check(self, evidence: Evidence) -> Iterator[Finding | Skipped]:
         if evidence.kind != "person":
             yield self.skipped("the size of a subject other than a face needs a segmentation model, which is not there")
             return
         for measured in evidence.readable:
-            faces = measured.facts.faces or ()
+            faces = measured.faces
             if faces and (height := max(_height(measured, face) for face in faces)) < self.least_face:
                 yield self.finding(
                     [measured.name],
@@ -99,6 +106,7 @@ class DifferentPerson(Rule):
     code = "FAC004"
     name = "different-person"
     severity = "error"
+    parts = frozenset({"faces"})
     kinds = frozenset({"person"})
     explanation = (
         "A photo of somebody else is mixed in, which blends two faces into one. Telling people apart takes face "
@@ -114,4 +122,4 @@ class DifferentPerson(Rule):
 
 def _height(measured: Measured, face: Face) -> float:
     """The face's height as a fraction of the photo's shorter side, which becomes the training resolution."""
-    return face.height * measured.facts.height / measured.facts.short_side
+    return face.height * measured.header.height / measured.header.short_side

@@ -33,7 +33,7 @@ class Unreadable(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         for measured in evidence.photos:
-            if reason := measured.facts.unreadable:
+            if reason := measured.facts.file.unreadable:
                 yield self.finding([measured.name], f"It cannot be read: {reason}.", "copy it again, or leave it out")
 
 
@@ -51,11 +51,11 @@ class WrongExtension(Rule):
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         for measured in evidence.readable:
             suffix = PurePosixPath(measured.name).suffix.lower()
-            suffixes = SUFFIXES_OF_FORMAT.get(measured.facts.format, frozenset({suffix}))
+            suffixes = SUFFIXES_OF_FORMAT.get(measured.header.format, frozenset({suffix}))
             if suffix not in suffixes:
                 yield self.finding(
                     [measured.name],
-                    f"Its content is {measured.facts.format}, its name says {suffix}.",
+                    f"Its content is {measured.header.format}, its name says {suffix}.",
                     "write a copy with the right extension (--fix)",
                     value=suffix,
                     threshold=" ".join(sorted(suffixes)),
@@ -76,12 +76,12 @@ class Rotated(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         for measured in evidence.readable:
-            if measured.facts.orientation != 1:
+            if measured.header.orientation != 1:
                 yield self.finding(
                     [measured.name],
-                    f"It is stored turned (EXIF orientation {measured.facts.orientation}).",
+                    f"It is stored turned (EXIF orientation {measured.header.orientation}).",
                     "write an upright copy (--fix)",
-                    value=measured.facts.orientation,
+                    value=measured.header.orientation,
                     threshold=1,
                 )
 
@@ -100,12 +100,12 @@ class ColourMode(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         for measured in evidence.readable:
-            if measured.facts.mode != "RGB":
+            if measured.header.mode != "RGB":
                 yield self.finding(
                     [measured.name],
-                    f"Its pixels are {_MODE_WORDS.get(measured.facts.mode, measured.facts.mode)}, not 8-bit RGB.",
+                    f"Its pixels are {_MODE_WORDS.get(measured.header.mode, measured.header.mode)}, not 8-bit RGB.",
                     "write an 8-bit RGB copy (--fix)",
-                    value=measured.facts.mode,
+                    value=measured.header.mode,
                     threshold="RGB",
                 )
 

@@ -26,7 +26,7 @@ class BelowResolution(Rule):
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         resolution = evidence.needs.resolution
         for measured in evidence.readable:
-            short = measured.facts.short_side
+            short = measured.header.short_side
             if short < resolution:
                 yield self.finding(
                     [measured.name],
@@ -43,6 +43,7 @@ class Blurred(Rule):
     code = "IMG002"
     name = "blurred"
     severity = "warning"
+    parts = frozenset({"quality"})
     mend = "exclude"
     explanation = (
         "Nothing in the photo is sharp: the 90th percentile over 8 x 8 tiles of the Laplacian's variance, at 1024 px, "
@@ -56,8 +57,8 @@ class Blurred(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         for measured in evidence.readable:
-            sharpness = measured.facts.sharpness
-            too_small = measured.facts.short_side < self.explained_below * evidence.needs.resolution
+            sharpness = measured.quality.sharpness
+            too_small = measured.header.short_side < self.explained_below * evidence.needs.resolution
             if too_small or sharpness >= self.soft_below:
                 continue
             blurred = sharpness < self.blurred_below

@@ -3,25 +3,23 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from functools import cached_property
+from typing import ClassVar, Literal, TypeVar
 
+from curation.background import BackgroundFacts
 from curation.dataset import Dataset, Photo
-from curation.photo import PhotoFacts
-from curation.report import Finding, Kind, Severity, Skipped
+from curation.faces import Face, FaceDetector
+from curation.facts.hashes import HashFacts
+from curation.facts.header import Header
+from curation.facts.parts import Part, PhotoFacts
+from curation.facts.quality import QualityFacts
+from curation.needs import TrainingNeeds
+from curation.report import Finding, Kind, Region, Severity, Skipped
+from curation.subject import SubjectFacts
 
 Mend = Literal["rewrite", "exclude"]
+P = TypeVar("P")
 ALL_KINDS: frozenset[Kind] = frozenset({"person", "object", "style", "character"})
-
-
-@dataclass(frozen=True)
-class TrainingNeeds:
-    """What the rules must know about the training to come.
-
-    resolution: training size in pixels.  token_abstraction: trigger words, of which every caption needs one.
-    """
-
-    resolution: int = 1024
-    token_abstraction: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,32 +33,73 @@ class Measured:
     def name(self) -> str:
         return self.photo.name
 
+    @property
+    def header(self) -> Header:
+        """What its file says about itself."""
+        return self.facts.file.header
+
+    # Of a readable photo, for the rules that name the part.
+
+    @property
+    def quality(self) -> QualityFacts:
+        return _measured(self.facts.quality)
+
+    @property
+    def hashes(self) -> HashFacts:
+        return _measured(self.facts.hashes)
+
+    @property
+    def background(self) -> BackgroundFacts:
+        return _measured(self.facts.background)
+
+    @property
+    def faces(self) -> tuple[Face, ...]:
+        return _measured(self.facts.faces).faces
+
+    @property
+    def subject(self) -> SubjectFacts:
+        return _measured(self.facts.subject)
+
+
+def _measured(part: P | None) -> P:
+    if part is None:
+        raise LookupError("a rule judges by a part of the facts that it does not name in `parts`")
+    return part
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that a rule may judge by.  photos: those that training would use, readable or not, sorted by name."""
+    """All that a rule may judge by.
+
+    photos: those that training would use, readable or not, sorted by name.  class_images: the same of class images.
+    detector: what looked for faces, None when nobody did.
+    """
 
     dataset: Dataset
     photos: tuple[Measured, ...]
     kind: Kind
     needs: TrainingNeeds
+    class_images: tuple[Measured, ...] = ()
+    detector: FaceDetector | None = None
 
-    @property
+    @cached_property
     def readable(self) -> tuple[Measured, ...]:
-        return tuple(measured for measured in self.photos if measured.facts.unreadable is None)
+        return tuple(measured for measured in self.photos if measured.facts.file.unreadable is None)
 
 
 class Rule(ABC):
     """One check. Subclasses are frozen dataclasses: their fields are the thresholds, with defaults.
 
-    severity: of its findings, unless a finding says otherwise.  mend: what `--fix` does about a photo: "rewrite" it
-    in the copy (safe), or "exclude" it (unsafe), or None.  keeps: how many of a finding's photos stay then.
+    severity: of its findings, unless a finding says otherwise.  parts: of the facts, that it judges by.
+    mend: what `--fix` does about a photo: "rewrite" it in the copy (safe), or "exclude" it (unsafe), or None.
+    keeps: how many of a finding's photos stay then.
     """
 
     code: ClassVar[str]
     name: ClassVar[str]
     severity: ClassVar[Severity]
     kinds: ClassVar[frozenset[Kind]] = ALL_KINDS
+    parts: ClassVar[frozenset[Part]] = frozenset()
     mend: ClassVar[Mend | None] = None
     keeps: ClassVar[int] = 0
     explanation: ClassVar[str]
@@ -68,6 +107,10 @@ class Rule(ABC):
     @abstractmethod
     def check(self, evidence: Evidence) -> Iterator[Finding | Skipped]:
         """Judge the photos. Cheap: everything expensive was measured before."""
+
+    def parts_for(self, kind: Kind) -> frozenset[Part]:
+        """The parts of the facts that it judges by, for that kind of subject."""
+        return self.parts
 
     @property
     def params(self) -> dict[str, float | int]:
@@ -82,9 +125,20 @@ class Rule(ABC):
         value: float | int | str | None = None,
         threshold: float | int | str | None = None,
         severity: Severity | None = None,
+        regions: Collection[Region] = (),
     ) -> Finding:
         """A finding of this rule."""
-        return Finding(self.code, self.name, severity or self.severity, tuple(photos), value, threshold, message, fix)
+        return Finding(
+            self.code,
+            self.name,
+            severity or self.severity,
+            tuple(photos),
+            value,
+            threshold,
+            message,
+            fix,
+            tuple(regions),
+        )
 
     def skipped(self, reason: str) -> Skipped:
         """This rule was not applied, or only in part."""

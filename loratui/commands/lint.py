@@ -95,10 +95,10 @@ def _settings(path: Path | None) -> _Settings:
     if path is None:
         return _Settings("object", TrainingNeeds(), "prompt", [])
     from engine.config import load_config
-    from engine.plan import trigger_words
+    from engine.plan import training_needs
 
     config = load_config(path)
-    needs = TrainingNeeds(config.data.resolution, trigger_words(config))
+    needs = training_needs(config)
     return _Settings(config.concept.kind, needs, config.data.caption_column, config.lint.ignore)
 
 
@@ -107,12 +107,18 @@ def _lint(dataset: "Dataset", kind: "Kind", needs: "TrainingNeeds", ignore: list
     from rich.console import Console
     from rich.progress import Progress
 
-    from curation.lint import lint
+    from curation.lint import Selection, lint
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("measuring photos", total=len(dataset.trainable))
-        return lint(dataset, kind, needs, ignore, lambda done, total: progress.update(task, completed=done))
+        return lint(
+            dataset,
+            kind,
+            needs,
+            Selection(ignore=tuple(ignore)),
+            lambda done, total: progress.update(task, completed=done),
+        )
 
 
 def _print_text(report: "Report") -> None:

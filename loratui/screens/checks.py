@@ -16,7 +16,7 @@ from curation.errors import StatedError
 from curation.report import Finding, Report, Skipped, verdict_line
 from curation.text import visible
 from engine.config import TrainConfig
-from engine.plan import trigger_words
+from engine.plan import training_needs
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.step import StepScreen
 from loratui.widgets.quiet_bar import QuietBar
@@ -99,7 +99,7 @@ class ChecksScreen(StepScreen):
 
     @work(thread=True, exclusive=True, group="lint", exit_on_error=False)
     def _check(self, dataset: Dataset, config: TrainConfig) -> None:
-        from curation.lint import TrainingNeeds, lint  # 300 ms: OpenCV and SciPy
+        from curation.lint import Selection, lint  # 300 ms: OpenCV and SciPy
 
         worker = get_current_worker()
 
@@ -108,9 +108,9 @@ class ChecksScreen(StepScreen):
                 raise _NotWantedAnyMore
             self.post_message(self.Progressed(done, total))
 
-        needs = TrainingNeeds(config.data.resolution, trigger_words(config))
+        needs, selection = training_needs(config), Selection(ignore=tuple(config.lint.ignore))
         try:
-            report = lint(dataset, config.concept.kind, needs, config.lint.ignore, on_progress)
+            report = lint(dataset, config.concept.kind, needs, selection, on_progress)
         except StatedError as error:
             self.post_message(self.CheckFailed(error))
         except _NotWantedAnyMore:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curation import CurationError, exclude, include, open_dataset, save_captions
-from curation.facts import read_facts
+from curation.facts.store import read_facts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 EVIL = 'A [bold]cat[/], "quoted"\r\nsecond line\x1b[31m\u2028\u202e\0 👩‍🚀,'

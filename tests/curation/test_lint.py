@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from curation import CurationError, Report, exclude, open_dataset
-from curation.facts import read_facts
-from curation.lint import TrainingNeeds, lint
+from curation.facts.store import read_facts
+from curation.lint import Selection, TrainingNeeds, lint
 
 
 def test_an_unchanged_photo_is_not_measured_again(photos: Path) -> None:
@@ -32,16 +32,26 @@ def test_other_thresholds_and_kinds_use_the_same_facts(photos: Path) -> None:
 
 def test_faces_are_looked_for_only_when_they_matter(photos: Path) -> None:
     lint(open_dataset(photos), "object")
-    assert {facts.faces for _, facts in read_facts(photos).values()} == {None}
+    assert {stored.facts.faces for stored in read_facts(photos).values()} == {None}
     lint(open_dataset(photos), "person")
-    assert all(facts.faces is not None for _, facts in read_facts(photos).values())
+    assert all(stored.facts.faces is not None for stored in read_facts(photos).values())
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"version": 2, "photos": {"cat.png": {}}}', '{"version": 0}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 3, "name": "cat.png"}', '{"version": 0}', "\n\n", "\0"])
 def test_spoiled_facts_are_measured_anew(photos: Path, content: str) -> None:
     expected = lint(open_dataset(photos))
-    (photos / ".loratui" / "facts.json").write_text(content)
+    stored = photos / ".loratui" / "facts.jsonl"
+    stored.write_text(content + "\n" + stored.read_text().replace('"quality":{', '"quality":{"spoiled":1,'))
     assert lint(open_dataset(photos)) == expected
+
+
+def test_a_line_cut_short_loses_only_itself(photos: Path) -> None:
+    lint(open_dataset(photos))
+    stored = photos / ".loratui" / "facts.jsonl"
+    stored.write_bytes(stored.read_bytes()[:-20])
+    (photos / "cat.png").touch()
+    lint(open_dataset(photos))
+    assert set(read_facts(photos)) == {"astronaut.png", "cat.png", "coffee.png", "rocket.png"}
 
 
 def test_a_folder_where_nothing_can_be_written_is_still_judged(photos: Path) -> None:
@@ -61,19 +71,30 @@ def test_an_interrupted_lint_keeps_what_it_measured(photos: Path) -> None:
 
 def test_excluded_photos_are_counted_and_not_judged(photos: Path) -> None:
     (photos / "broken.jpg").write_text("")
-    report = lint(exclude(open_dataset(photos), {"broken.jpg": "empty"}), ignore=["IMG"])
+    report = lint(exclude(open_dataset(photos), {"broken.jpg": "empty"}), selection=Selection(ignore=("IMG",)))
     assert report.photos == 5
     assert report.verdict == "ready"
 
 
 def test_rules_are_left_out_by_code_and_by_family(photos: Path, lint_folder: Callable[..., Report]) -> None:
-    codes = {finding.code for finding in lint(open_dataset(photos), ignore=["SET002", "img"]).findings}
+    codes = {
+        finding.code
+        for finding in lint(
+            open_dataset(photos),
+            selection=Selection(
+                ignore=(
+                    "SET002",
+                    "img",
+                )
+            ),
+        ).findings
+    }
     assert codes == {"CAP001"}
 
 
 def test_leaving_out_a_rule_that_does_not_exist_is_refused(photos: Path) -> None:
     with pytest.raises(CurationError, match="SET02"):
-        lint(open_dataset(photos), ignore=["SET02"])
+        lint(open_dataset(photos), selection=Selection(ignore=("SET02",)))
 
 
 def test_findings_come_worst_first(photos: Path) -> None:

@@ -44,6 +44,7 @@ def test_json_has_exactly_the_promised_fields() -> None:
                 "threshold": 60.0,
                 "message": "Nothing is sharp.",
                 "fix": "use another",
+                    "regions": [],
             }
         ],
         "skipped": [{"code": "FAC004", "reason": "no face pack"}],
