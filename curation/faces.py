@@ -1,28 +1,26 @@
 """The faces in a photo: where they are and, with a face pack, whose they might be; facts only, no judgement."""
 
-import functools
-import threading
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from PIL import Image
+import numpy as np
 
 if TYPE_CHECKING:
-    import cv2
-    import numpy as np
+    from curation.facts.pixels import Pixels
 
-LEAST_WEIGHT = 2.5
-"""Least weight of the first cascade's last stage. With the second opinions below, measured: no false face on 46 photos
-without people (three on weight > 5 alone), and 48 of 50 small portraits (40 and 80 px) found on a busy picture."""
+FACE_SIDE = 112
+"""Pixels that a face's box is brought to before its sharpness is measured: what the recognition models take."""
 
-SEARCH_SIDE = 1280
-"""Long side, in pixels, of the picture that is searched: a face of 2 % of it is 24 px, the smallest to be found."""
+TORSO_TOP, TORSO_HEIGHT, TORSO_WIDTH = 0.2, 1.6, 2.0
+"""The torso below a face: its distance, height and width in heights and widths of the face. Of a standing figure of 7.5
+heads it covers chest and belly; an assumption, as no labelled photos of people are at hand."""
 
-SMALLEST = 24
-CONFIRM_SIDE = 160
+COLOUR_BINS = 8
 
-CASCADE = "opencv-cascade"
+Ability = Literal["profiles", "identity", "landmarks"]
+"""What a detector can do beyond a frontal face's box: find faces from all sides, with a score between 0 and 1; give
+embeddings; give landmarks and the head's angle."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class Face:
     score: the detector's own; for a pack a probability, for the cascade the weight of its last stage.
     yaw, pitch, roll: degrees, 0 when it looks into the camera.  keypoints: eyes, nose, corners of the mouth.
     landmarks: 68 points in iBUG's order.  embedding: 512 little-endian float16, of length one.
-    sharpness: variance of the Laplacian of the face's box at a fixed size.  brightness: its mean grey, 0 to 255.
-    clothing: Lab histogram of the box under the face, to be compared by `curation.faces.clothing_similarity`.
+    embedding_norm: its length before.  sharpness: variance of the Laplacian of the face's box, FACE_SIDE pixels high
+    and wide.  brightness: mean grey of the box, 0 to 255.  clothing: colours under the face, for `clothing_similarity`.
     """
 
     left: float
@@ -47,6 +45,7 @@ class Face:
     keypoints: tuple[tuple[float, float], ...] | None = None
     landmarks: tuple[tuple[float, float], ...] | None = None
     embedding: bytes | None = None
+    embedding_norm: float | None = None
     sharpness: float | None = None
     brightness: float | None = None
     clothing: bytes | None = None
@@ -66,68 +65,64 @@ class FaceDetector(Protocol):
     @property
     def name(self) -> str: ...
 
-    def find(self, rgb: "np.ndarray") -> tuple[Face, ...]:
+    @property
+    def abilities(self) -> frozenset[Ability]: ...
+
+    def find(self, rgb: np.ndarray) -> tuple[Face, ...]:
         """The faces in an upright photo, largest first.  rgb: uint8, (height, width, 3). Called by several threads."""
         ...
 
 
-class CascadeDetector:
-    """OpenCV's bundled cascades: frontal faces only, as hints."""
-
-    name = CASCADE
-
-    def find(self, rgb: "np.ndarray") -> tuple[Face, ...]:
-        return find_faces(Image.fromarray(rgb))
+def measure_faces(pixels: "Pixels", detector: FaceDetector) -> FaceFacts:
+    """Find the faces in a photo, and measure the pixels in and under each."""
+    return FaceFacts(detector.name, tuple(_seen(pixels, face) for face in detector.find(pixels.rgb)))
 
 
-def choose_detector() -> FaceDetector:
-    """The best detector at hand."""
-    return CascadeDetector()
+def clothing_similarity(one: bytes, other: bytes) -> float:
+    """How alike the colours under two faces are, from 0 to 1: the intersection of their histograms."""
+    mine, theirs = (np.frombuffer(zlib.decompress(counts), "<u2").astype(float) for counts in (one, other))
+    return float(np.minimum(mine / mine.sum(), theirs / theirs.sum()).sum())
 
 
-def find_faces(image: Image.Image) -> tuple[Face, ...]:
-    """Frontal faces in an RGB photo, largest first. Profiles, turned and covered faces are not found."""
-    import numpy as np
-
-    grey = image.convert("L")
-    scale = SEARCH_SIDE / max(grey.size)
-    grey = np.asarray(grey.resize((max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))))
-    boxes, _, weights = _cascade("default").detectMultiScale3(
-        grey, scaleFactor=1.1, minNeighbors=5, minSize=(SMALLEST, SMALLEST), outputRejectLevels=True
-    )
-    height, width = grey.shape
-    found = [
-        Face(float(x / width), float(y / height), float(w / width), float(h / height), round(float(weight), 2))
-        for (x, y, w, h), weight in zip(boxes, weights, strict=True)
-        if weight > LEAST_WEIGHT and _confirmed(grey, int(x), int(y), int(w))
-    ]
-    return tuple(sorted(found, key=lambda face: face.width * face.height, reverse=True))
-
-
-def _confirmed(grey: "np.ndarray", x: int, y: int, side: int) -> bool:
-    """Whether both other cascades see a face in the enlarged box too."""
+def _seen(pixels: "Pixels", face: Face) -> Face:
     import cv2
 
-    margin = round(0.3 * side)
-    crop = grey[max(0, y - margin) : y + side + margin, max(0, x - margin) : x + side + margin]
-    crop = cv2.resize(crop, (CONFIRM_SIDE, CONFIRM_SIDE), interpolation=cv2.INTER_CUBIC)
-    return all(
-        len(_cascade(name).detectMultiScale(crop, scaleFactor=1.05, minNeighbors=4, minSize=(60, 60)))
-        for name in ("alt", "alt2")
+    box = _crop(pixels.grey, face.left, face.top, face.width, face.height)
+    if not box.size:
+        return face
+    filter = cv2.INTER_AREA if box.shape[0] > FACE_SIDE else cv2.INTER_CUBIC
+    sharpness = cv2.Laplacian(cv2.resize(box, (FACE_SIDE, FACE_SIDE), interpolation=filter), cv2.CV_64F).var()
+    return replace(
+        face,
+        sharpness=round(float(sharpness), 1),
+        brightness=round(float(box.mean()), 1),
+        clothing=_clothing(pixels.rgb, face),
     )
 
 
-def _cascade(name: str) -> "cv2.CascadeClassifier":
-    return _cascades(threading.get_ident())[name]
-
-
-@functools.lru_cache(maxsize=64)
-def _cascades(thread: int) -> "dict[str, cv2.CascadeClassifier]":
-    """A classifier keeps scratch space while it searches, so each thread has its own."""
+def _clothing(rgb: np.ndarray, face: Face) -> bytes | None:
+    """Lab colours (8 x 8 x 8, a and b stretched) of the torso under a face, compressed; None where most is cut off."""
     import cv2
 
-    folder = Path(cv2.__file__).parent / "data"
-    return {
-        name: cv2.CascadeClassifier(str(folder / f"haarcascade_frontalface_{name}.xml"))
-        for name in ("default", "alt", "alt2")
-    }
+    top = face.top + face.height * (1 + TORSO_TOP)
+    if top + 0.5 * TORSO_HEIGHT * face.height > 1:
+        return None
+    left = face.left + 0.5 * face.width * (1 - TORSO_WIDTH)
+    torso = _crop(rgb, left, top, TORSO_WIDTH * face.width, TORSO_HEIGHT * face.height)
+    if not torso.size:
+        return None
+    small = cv2.resize(torso, (64, 64), interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    # Photographs use the middle of a and b: half of their range is spread over the bins.
+    ranges = [0, 256, 64, 192, 64, 192]
+    lab[..., 1:] = lab[..., 1:].clip(64, 191)
+    counts = cv2.calcHist([lab], [0, 1, 2], None, [COLOUR_BINS] * 3, ranges)
+    return zlib.compress(counts.astype("<u2").tobytes())
+
+
+def _crop(picture: np.ndarray, left: float, top: float, width: float, height: float) -> np.ndarray:
+    """The part of a box, in fractions, that lies in the picture."""
+    rows, columns = picture.shape[:2]
+    x, right = (round(min(max(edge, 0.0), 1.0) * columns) for edge in (left, left + width))
+    y, bottom = (round(min(max(edge, 0.0), 1.0) * rows) for edge in (top, top + height))
+    return picture[y:bottom, x:right]

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from curation.checks.rule import Evidence, Measured, Rule
 from curation.dataset import Dataset, Photo, photo_files
-from curation.faces import FaceDetector, choose_detector
+from curation.face_detectors import choose_detector
+from curation.faces import FaceDetector
 from curation.facts.measure import measure
 from curation.facts.parts import Part, PhotoFacts
 from curation.facts.store import FactsWriter, Stamp, read_facts

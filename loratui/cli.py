@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from curation.errors import StatedError
-from loratui.commands import caption, demo, doctor, lint, project, results, runs
+from loratui.commands import caption, demo, doctor, lint, models, project, results, runs
 from loratui.commands.options import RunsDir
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ PHOTOS, TRAINING, RESULTS = "Photos", "Training", "Results"
 app.command(rich_help_panel=PHOTOS)(lint.lint)
 app.command(rich_help_panel=PHOTOS)(lint.explain)
 app.add_typer(caption.app, name="caption", rich_help_panel=PHOTOS)
+app.add_typer(models.app, name="models", rich_help_panel=PHOTOS)
 app.command(rich_help_panel=TRAINING)(project.init)
 app.add_typer(project.config_app, name="config", rich_help_panel=TRAINING)
 app.command(

@@ -29,6 +29,8 @@ BASE_MODEL_FOLDER = "models--stabilityai--stable-diffusion-xl-base-1.0"
 HEADLESS = "opencv-python-headless"
 OTHER_OPENCVS = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
 
+INSTALL_FACES = "Run: pip install 'loratui[faces]'"
+
 ASK_TORCH = """
 import json, torch
 gpus = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
@@ -59,6 +61,7 @@ def examine() -> list[Check]:
         check_opencv,
         lambda: check_packages("train"),
         lambda: check_packages("faces"),
+        check_face_pack,
         check_gpu,
         check_disk,
         check_hub,
@@ -124,6 +127,24 @@ def check_opencv() -> Check:
         detail = f"{', '.join(others)} fills the same folder as {HEADLESS}; cv2 {loads.stdout.strip()} works by luck"
         return Check("opencv", "warning", detail, f"Run: {mend}")
     return Check("opencv", "ok", f"cv2 {loads.stdout.strip()}, headless")
+
+
+def check_face_pack() -> Check:
+    """Which models find faces; without any, frontal ones are hinted at, and nobody is told from anybody else."""
+    from curation.face_detectors import insightface_is_installed
+    from curation.face_packs import best_pack, find_packs
+
+    if not insightface_is_installed():
+        return Check("face pack", "info", "not looked for: insightface is not installed", INSTALL_FACES)
+    packs, used = find_packs(), best_pack()
+    broken = "; ".join(f"{pack.name} at {pack.folder}: {pack.fault}" for pack in packs if pack.fault)
+    if used is None:
+        detail = broken or "none: lint only hints at frontal faces, and cannot tell people apart"
+        return Check("face pack", "warning" if broken else "info", detail, "Run: loratui models add faces")
+    detail = f"{used.name} at {used.folder}" + ("" if used.tells_people_apart else ", which cannot tell people apart")
+    if broken:
+        return Check("face pack", "warning", f"{detail}; {broken}", "Look closer with: loratui models check")
+    return Check("face pack", "ok", detail)
 
 
 def check_gpu() -> Check:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.background import measure_background
-from curation.faces import FaceDetector, FaceFacts
+from curation.faces import FaceDetector, measure_faces
 from curation.facts.hashes import measure_hashes
 from curation.facts.header import FileFacts
 from curation.facts.parts import Part, PhotoFacts
@@ -49,5 +49,5 @@ def measure(
         part: measurement(pixels) for part, measurement in _MEASUREMENTS.items() if part in lacking
     }
     if detector is not None and "faces" in lacking:
-        measured["faces"] = FaceFacts(detector.name, detector.find(pixels.rgb))
+        measured["faces"] = measure_faces(pixels, detector)
     return replace(facts, **measured)

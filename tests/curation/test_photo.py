@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from curation import PHOTO_SUFFIXES, CurationError
-from curation.faces import CascadeDetector, Face
+from curation.face_detectors import CascadeDetector
+from curation.faces import Face
 from curation.facts.header import FileFacts
 from curation.facts.measure import measure
 from curation.photo import load_rgb
