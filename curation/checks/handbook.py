@@ -24,7 +24,12 @@ ignore = ["SET002", "CAP"]
 ```
 """
 
-FIXES = {"rewrite": "`--fix`", "exclude": "`--fix --unsafe-fixes`", None: "by hand"}
+FIXES = {
+    "rewrite": "`--fix`",
+    "crop": "`--fix --unsafe-fixes` (crop)",
+    "exclude": "`--fix --unsafe-fixes`",
+    None: "by hand",
+}
 
 
 def page() -> str:

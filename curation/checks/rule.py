@@ -17,8 +17,11 @@ from curation.needs import TrainingNeeds
 from curation.report import Finding, Kind, Region, Severity, Skipped
 from curation.subject import SubjectFacts
 
-Mend = Literal["rewrite", "exclude"]
+Mend = Literal["rewrite", "crop", "exclude"]
 P = TypeVar("P")
+SUBJECT = "subject"
+"""The label of the region that holds the subject, or the subject's face."""
+
 ALL_KINDS: frozenset[Kind] = frozenset({"person", "object", "style", "character"})
 
 
@@ -91,7 +94,8 @@ class Rule(ABC):
     """One check. Subclasses are frozen dataclasses: their fields are the thresholds, with defaults.
 
     severity: of its findings, unless a finding says otherwise.  parts: of the facts, that it judges by.
-    mend: what `--fix` does about a photo: "rewrite" it in the copy (safe), or "exclude" it (unsafe), or None.
+    mend: what `--fix` does about a photo, or None: "rewrite" it in the copy (safe), "exclude" it (unsafe), or "crop" the
+    copy to the finding's region labelled SUBJECT, leaving its other regions out (unsafe; excluded where that is no way).
     keeps: how many of a finding's photos stay then.
     """
 
