@@ -94,8 +94,8 @@ class Rule(ABC):
     """One check. Subclasses are frozen dataclasses: their fields are the thresholds, with defaults.
 
     severity: of its findings, unless a finding says otherwise.  parts: of the facts, that it judges by.
-    mend: what `--fix` does about a photo, or None: "rewrite" it in the copy (safe), "exclude" it (unsafe), or "crop" the
-    copy to the finding's region labelled SUBJECT, leaving its other regions out (unsafe; excluded where that is no way).
+    mend: what `--fix` does about a photo, or None: "rewrite" it in the copy (safe), "exclude" it (unsafe), or "crop"
+    the copy to the finding's region labelled SUBJECT, its other regions outside (unsafe; excluded where that cannot be).
     keeps: how many of a finding's photos stay then.
     """
 
