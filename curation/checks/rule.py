@@ -95,7 +95,7 @@ class Rule(ABC):
 
     severity: of its findings, unless a finding says otherwise.  parts: of the facts, that it judges by.
     mend: what `--fix` does about a photo, or None: "rewrite" it in the copy (safe), "exclude" it (unsafe), or "crop"
-    the copy to the finding's region labelled SUBJECT, its other regions outside (unsafe; excluded where that cannot be).
+    the copy to the finding's region labelled SUBJECT, its other regions outside (unsafe; excluded where it cannot).
     keeps: how many of a finding's photos stay then.
     """
 
