@@ -1,0 +1,85 @@
+"""`models` adds a face pack with the user's consent, shows it, checks it, and takes it away again."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from curation.text import visible
+from loratui.doctor import check_face_pack
+from tests.curation.synthetic_pack import write_pack
+from tests.loratui.program import run_loratui
+
+
+@pytest.fixture(autouse=True)
+def packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where packs are kept; none is there, nor can one be fetched."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LORATUI_FACE_PACKS", str(tmp_path / "packs"))
+    monkeypatch.setenv("LORATUI_FACE_PACK_URL", "http://127.0.0.1:9")
+    return tmp_path / "packs"
+
+
+def listed() -> list[dict[str, object]]:
+    return json.loads(run_loratui("models", "list", "--json").stdout)["packs"]
+
+
+def test_without_a_terminal_the_licence_is_stated_and_nothing_is_fetched(packs: Path) -> None:
+    done = run_loratui("models", "add", "faces")
+    assert done.returncode == 2 and done.stdout == ""
+    assert "non-commercial research only" in done.stderr and "--accept-licence" in done.stderr
+    assert not packs.exists()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 2), ("y", 0)])
+def test_on_a_terminal_it_asks(packs: Path, tmp_path: Path, answer: str, code: int) -> None:
+    brought = write_pack(tmp_path / "brought")
+    keyboard, terminal = pty.openpty()
+    os.write(keyboard, f"{answer}\n".encode())
+    command = [sys.executable, "-m", "loratui", "models", "add", "faces", "--from", brought]
+    done = subprocess.run(command, stdin=terminal, capture_output=True, text=True, timeout=120)
+    os.close(terminal)
+    os.close(keyboard)
+    assert done.returncode == code, done.stderr
+    assert "non-commercial research only" in done.stderr
+    assert (packs / "buffalo_l" / "pack.json").exists() == (code == 0)
+
+
+def test_a_pack_is_added_listed_checked_seen_by_doctor_and_removed(packs: Path, tmp_path: Path) -> None:
+    brought = write_pack(tmp_path / "brought", yaw=0)
+    assert check_face_pack().level == "info"
+    done = run_loratui("models", "add", "faces", "--from", brought, "--accept-licence", "--pack", "mine")
+    assert (done.returncode, done.stdout) == (0, f"{packs / 'mine'}\n"), done.stderr
+    assert listed() == [{"name": "mine", "folder": str(packs / "mine"), "fault": None, "used": True}]
+    assert check_face_pack().level == "ok"
+
+    checked = run_loratui("models", "check")
+    assert checked.returncode == 0 and "as it was added" in checked.stdout, checked.stdout
+
+    model = packs / "mine" / "rec_stub.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"\x00")
+    checked = run_loratui("models", "check")
+    assert checked.returncode == 1 and "rec_stub.onnx changed since the pack was added" in checked.stdout
+    model.write_bytes(b"")
+    assert check_face_pack().level == "warning" and listed()[0]["used"] is False
+
+    assert run_loratui("models", "remove", "mine").returncode == 0
+    assert listed() == [] and check_face_pack().level == "info"
+    assert list(packs.iterdir()) == []
+
+
+def test_a_pack_that_cannot_be_fetched_is_told_in_two_sentences_and_leaves_nothing(packs: Path) -> None:
+    done = run_loratui("models", "add", "faces", "--accept-licence")
+    assert done.returncode == 2 and "cannot be fetched" in done.stderr and "--from" in done.stderr
+    assert "Traceback" not in done.stderr and list(packs.iterdir()) == []
+
+
+def test_names_of_brought_files_are_shown_and_not_obeyed(tmp_path: Path) -> None:
+    brought = tmp_path / "\x1b[31mred"
+    brought.mkdir()
+    done = run_loratui("models", "add", "faces", "--accept-licence", "--from", brought)
+    assert done.returncode == 2 and "\x1b" not in done.stderr and visible("\x1b[31mred") in done.stderr
