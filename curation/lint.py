@@ -38,8 +38,7 @@ def lint(
     """Judge the photos that training would use.
 
     on_progress: told (done, total) photos measured.  detector: what looks for faces; the best one at hand when None.
-    Raises CurationError for a rule or a threshold that does not exist. What was measured is stored even when it is
-    interrupted.
+    What was measured is stored even when it is interrupted.
     """
     rules = selection.rules(kind)
     parts = _parts(rules, kind)

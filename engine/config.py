@@ -1,7 +1,7 @@
 """lora.toml: composed from preset, file and flags, checked, and written back."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tomlkit.exceptions import ParseError, TOMLKitError
 
 from curation.atomic import write_text
+from curation.errors import CurationError
 from engine.errors import ConfigError
 from engine.settings import (
     ConceptSection,
@@ -112,9 +113,11 @@ def compose(path: Path | None = None, flags: Tables | None = None) -> Composed:
         merged["run"]["max_train_steps"] = None  # or the user's own number would be passed over without a word
         origins["run.max_train_steps"] = "steps_per_photo"
     try:
-        return Composed(TrainConfig.model_validate(merged), origins)
+        config = TrainConfig.model_validate(merged)
     except ValidationError as error:
         raise _mistyped(error, text, path) from None
+    _refuse_unknown_rules(config.lint, path)
+    return Composed(config, origins)
 
 
 def preset(kind: str) -> dict[str, dict[str, Any]]:
@@ -211,6 +214,16 @@ def _unknown_key(name: str, key: str, where: str) -> ConfigError:
     )
 
 
+def _refuse_unknown_rules(lint: LintSection, path: Path | None) -> None:
+    """Not asked of a run's frozen config, which must be readable after a rule has got other thresholds."""
+    if lint == LintSection():
+        return
+    try:
+        lint.selection()
+    except CurationError as error:
+        raise ConfigError(f"{path or 'The settings'}, [lint]: {error.problem}", error.remedy) from error
+
+
 def _mistyped(error: ValidationError, text: str, path: Path | None) -> ConfigError:
     first = error.errors()[0]
     name, key = str(first["loc"][0]), str(first["loc"][1])
@@ -221,9 +234,16 @@ def _mistyped(error: ValidationError, text: str, path: Path | None) -> ConfigErr
     given = first["input"]
     field = sections()[name].model_fields[key]
     return ConfigError(
-        f"{where}: {name}.{key} = {given!r} does not fit: {first['msg'].lower()}.",
+        f"{where}: {'.'.join(_keys(first['loc']))} = {given!r} does not fit: {first['msg'].lower()}.",
         f"{key}: {field.description}",
     )
+
+
+def _keys(location: Sequence[int | str]) -> list[str]:
+    """Section and key of a problem, and its keys inside a table; not the positions in a list, nor pydantic's types."""
+    section, key, *inner = map(str, location)
+    tables = {"severity": 1, "params": 2}.get(key, 0)
+    return [section, key, *inner[:tables]]
 
 
 def _line(text: str, section: str, key: str | None) -> int:
@@ -232,8 +252,9 @@ def _line(text: str, section: str, key: str | None) -> int:
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
         if stripped.startswith("["):
-            inside = stripped.strip("[]").split("#")[0].strip(" ]") == section
-            if inside and key is None:
+            header = stripped.strip("[]").split("#")[0].strip(" ]")
+            inside = header == section
+            if (inside and key is None) or f"{header}.".startswith(f"{section}.{key}."):
                 return number
         elif stripped.partition("=")[0].strip().strip("\"'") in ({key} if inside else {section} if key is None else ()):
             return number

@@ -4,11 +4,15 @@ Keys carry the names of the guide's own flags, so that `--key value` and `key = 
 """
 
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+if TYPE_CHECKING:
+    from curation.selection import Selection
 
 Kind = Literal["person", "object", "style", "character"]
+Severity = Literal["error", "warning", "info"]
 
 
 class Section(BaseModel):
@@ -200,4 +204,23 @@ class OutputSection(Section):
 
 
 class LintSection(Section):
+    select: list[str] = Field(
+        default=[], description="Rule codes, or prefixes of them, that lint applies; all when empty."
+    )
+    extend_select: list[str] = Field(default=[], description="More of them, also from a family that is ignored.")
     ignore: list[str] = Field(default=[], description="Rule codes, or prefixes of them, that lint leaves out.")
+    fail_on: Severity = Field(default="error", description="lint exits with 1 at findings of this severity or worse.")
+    severity: dict[str, Severity] = Field(
+        default={}, description="Severity by rule code or prefix: error, warning or info; the longest prefix wins."
+    )
+    params: dict[str, dict[str, int | FiniteFloat]] = Field(
+        default={}, description="Thresholds by rule code; `loratui explain CODE` names them."
+    )
+
+    def selection(self) -> "Selection":
+        """The choice of rules. Raises CurationError for a rule or a threshold that does not exist."""
+        from curation.selection import Selection  # 300 ms: numpy and OpenCV
+
+        return Selection(
+            tuple(self.select), tuple(self.extend_select), tuple(self.ignore), dict(self.severity), dict(self.params)
+        )

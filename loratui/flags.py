@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
+import tomlkit
 from pydantic import TypeAdapter, ValidationError
+from tomlkit.exceptions import TOMLKitError
 
 from engine.config import nearest, sections
 from engine.errors import ConfigError
@@ -86,6 +88,8 @@ def typed(section: str, key: str, value: str) -> Any:
         return "unet"  # the guide: "If you wish the text encoder lr to always match --learning_rate, set ...=None"
     if value.lower() == "none" and model.takes_none(key):
         return None
+    if get_origin(annotation) is dict:
+        return _table(key, value)
     if get_origin(annotation) is list:
         return [part.strip() for part in value.split(",") if part.strip()]
     lowered = value.lower() if key in ("optimizer", "mixed_precision", "lr_scheduler") else value
@@ -94,6 +98,17 @@ def typed(section: str, key: str, value: str) -> Any:
     except ValidationError as error:
         problem = error.errors()[0]["msg"].lower()
         raise ConfigError(f"--{key} {value!r} does not fit: {problem}.", f"{key}: {setting.description}") from None
+
+
+def _table(key: str, value: str) -> dict[str, Any]:
+    """A table as TOML writes it in one line: `{IMG002 = "info"}`. Raises ConfigError."""
+    try:
+        table = tomlkit.parse(f"table = {value}").unwrap()["table"]
+    except (TOMLKitError, ValueError):
+        table = None
+    if not isinstance(table, dict):
+        raise ConfigError(f"--{key} {value!r} is not a table.", f"Write it as TOML does: {key}={{NAME = VALUE}}.")
+    return table
 
 
 def _kind(section: str, key: str) -> Any:

@@ -99,7 +99,7 @@ class ChecksScreen(StepScreen):
 
     @work(thread=True, exclusive=True, group="lint", exit_on_error=False)
     def _check(self, dataset: Dataset, config: TrainConfig) -> None:
-        from curation.lint import Selection, lint  # 300 ms: OpenCV and SciPy
+        from curation.lint import lint  # 300 ms: OpenCV and SciPy
 
         worker = get_current_worker()
 
@@ -108,9 +108,8 @@ class ChecksScreen(StepScreen):
                 raise _NotWantedAnyMore
             self.post_message(self.Progressed(done, total))
 
-        needs, selection = training_needs(config), Selection(ignore=tuple(config.lint.ignore))
         try:
-            report = lint(dataset, config.concept.kind, needs, selection, on_progress)
+            report = lint(dataset, config.concept.kind, training_needs(config), config.lint.selection(), on_progress)
         except StatedError as error:
             self.post_message(self.CheckFailed(error))
         except _NotWantedAnyMore:
