@@ -1,41 +1,46 @@
 """The list of photos that are left out of training, in ROOT/.loratui/exclusions.json."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from curation.atomic import write_text
 from curation.errors import CurationError
+from curation.journal import Change
+from curation.regular import read_regular
+
+FILE = Path(".loratui", "exclusions.json")
 
 
 def read_exclusions(root: Path) -> dict[str, str]:
     """The reason for each photo that is left out, by name. Raises CurationError for a file that is not valid."""
-    path = _path(root)
+    return _read(root)[1]
+
+
+def exclusions_change(root: Path, reasons: Mapping[str, str], included: Collection[str] = ()) -> Change:
+    """The change of the list that leaves out more photos, each with its reason, and takes back those `included`.
+
+    Raises CurationError for a list that is not valid.
+    """
+    before, old = _read(root)
+    new = {name: reason for name, reason in old.items() if name not in included} | dict(reasons)
+    if new == old:
+        return Change(root / FILE, before, before)
+    text = json.dumps({"version": 1, "excluded": dict(sorted(new.items()))}, indent=1) + "\n"
+    return Change(root / FILE, before, text.encode("ascii"))
+
+
+def _read(root: Path) -> tuple[bytes | None, dict[str, str]]:
+    path = root / FILE
     try:
-        excluded = json.loads(path.read_text("utf-8"))["excluded"]
+        content = read_regular(path)
+        excluded = json.loads(content)["excluded"]
         if not all(isinstance(reason, str) for reason in excluded.values()):
             raise TypeError("a reason is not text")
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return None, {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CurationError(
             f"The list of excluded photos cannot be read: {path} ({error}).",
             "Mend it, or delete it to train on every photo again.",
         ) from error
-    return dict(excluded)
-
-
-def write_exclusions(root: Path, excluded: Mapping[str, str]) -> None:
-    """Replace the list, whole. Raises CurationError when the folder cannot be written."""
-    path = _path(root)
-    try:
-        write_text(path, json.dumps({"version": 1, "excluded": dict(sorted(excluded.items()))}, indent=1) + "\n")
-    except OSError as error:
-        raise CurationError(
-            f"The list of excluded photos cannot be written: {path} ({error.strerror}).",
-            "Make the photo folder writable, or work on a copy of it.",
-        ) from error
-
-
-def _path(root: Path) -> Path:
-    return root / ".loratui" / "exclusions.json"
+    return content, dict(excluded)

@@ -26,6 +26,7 @@ LOCK_SECONDS = 10.0
 """How long to wait for another process, which needs milliseconds for an entry."""
 
 FILE = Path(".loratui", "journal.jsonl")
+MEASURED = ".loratui/facts.jsonl"
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,23 @@ class Change:
 def record(root: Path, summary: str, changes: Sequence[Change], created: Path | None = None) -> Entry | None:
     """Change the files, all or none, so that it can be undone; returns None when there is nothing to change.
 
-    The entry is on disk before any file changes, then each file is written whole.  created: a folder that is there
-    already and belongs to this step.  Raises CurationError, and changes nothing, when a file no longer holds `before`,
-    lies outside the photo folder (an existing .toml file may), or cannot be written.
+    The entry is on disk before any file changes, then each file is written whole.  changes: of different files; one
+    that changes nothing is a condition.  created: a folder that is there already and belongs to this step.
+    Raises CurationError, and changes nothing, when a file no longer holds `before`, lies outside the photo folder (an
+    existing .toml file may), or cannot be written.
     """
+    _must_hold(changes)
     real = [change for change in changes if change.before != change.after]
     if not real and created is None:
         return None
     with _open(root) as journal:
-        patches = tuple(Patch.between(_stored(root, one.path), one.before, one.after) for one in real)
-        for change, patch in zip(real, patches, strict=True):
-            _must_hold(_place(root, patch), change)
+        _must_hold(changes)  # once more: another process may have held the journal
+        patches = tuple(Patch.between(_stored(root, change.path), change.before, change.after) for change in real)
+        for patch in patches:
+            _place(root, patch)  # refuses what lies outside
         number = 1 + max((entry.number for entry in journal.entries), default=0)
         folder = None if created is None else created.resolve()
-        entry = Entry(number, time.time(), summary, patches, folder, _made_files(folder), "done")
+        entry = Entry(number, time.time(), summary, patches, folder, made_files(folder), "done")
         journal.append(record_line(entry))
         journal.carry_out(Intention("record", entry))
     return entry
@@ -73,7 +77,7 @@ def undo(root: Path) -> Entry:
             )
         intention = Intention("undo", entry)
         _must_match(root, intention)
-        if entry.created is not None and entry.created.exists() and _made_files(entry.created) != entry.created_files:
+        if entry.created is not None and entry.created.exists() and made_files(entry.created) != entry.created_files:
             raise CurationError(
                 f"{visible(str(entry.created))} was changed since, so nothing was undone.",
                 "Move what you need out of it and remove it, then undo again.",
@@ -253,14 +257,15 @@ def _content(path: Path) -> bytes | None:
         ) from error
 
 
-def _must_hold(place: Path, change: Change) -> None:
-    now = _content(place)
-    if now != change.before:
-        raise CurationError(
-            f"{visible(change.path.name)} was changed by another program, so nothing was written: "
-            f"{_difference(change.before, now)}.",
-            "Open the photos again to see what is there now, then repeat the edit.",
-        )
+def _must_hold(changes: Sequence[Change]) -> None:
+    for change in changes:
+        now = _content(change.path)
+        if now != change.before:
+            raise CurationError(
+                f"{visible(change.path.name)} was changed by another program, so nothing was written: "
+                f"{_difference(change.before, now)}.",
+                "Open the photos again to see what is there now, then repeat the edit.",
+            )
 
 
 def _difference(before: bytes | None, now: bytes | None) -> str:
@@ -305,8 +310,11 @@ def _write(root: Path, patch: Patch) -> None:
         raise _unwritable(patch.path, error) from error
 
 
-def _made_files(folder: Path | None) -> dict[str, str]:
-    """The SHA-256 of every file in the folder, by name; what is no regular file has none. Raises CurationError."""
+def made_files(folder: Path | None) -> dict[str, str]:
+    """The SHA-256 of every file in the folder, by name; what is no regular file has none. Raises CurationError.
+
+    What lint measured in it is not counted: that can be measured again.
+    """
     if folder is None:
         return {}
     files = {}
@@ -321,6 +329,7 @@ def _made_files(folder: Path | None) -> dict[str, str]:
         raise CurationError(
             f"{visible(str(folder))} cannot be read: {error.strerror}.", "Check its permissions."
         ) from error
+    files.pop(MEASURED, None)
     return files
 
 
@@ -330,7 +339,7 @@ def _remove_created(entry: Entry) -> None:
         return
     # Renamed first: a process that dies in the middle leaves no folder that looks whole.
     leaving = entry.created.with_name(f".{entry.created.name}.undo-{entry.number}.tmp")
-    if entry.created.is_dir() and _made_files(entry.created) == entry.created_files:
+    if entry.created.is_dir() and made_files(entry.created) == entry.created_files:
         try:
             entry.created.replace(leaving)
         except OSError as error:

@@ -58,9 +58,16 @@ class Metadata:
             "Write it in quotes, or name another column as caption_column.",
         )
 
-    def changed_on_disk(self) -> bool:
-        """Whether someone else wrote, made or removed the file since it was read."""
-        return _bytes_of(self.path) != self.content
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files that the rows are about, each once, in the rows' order; their photos may be missing."""
+        return tuple(dict.fromkeys(record.name for record in self.records if record.name is not None))
+
+    def renamed(self, names: Mapping[str, str]) -> str:
+        """The file's text for a copy of some photos.  names: their new names by their old ones; other rows go."""
+        edit = _renamed_cell if self.path.suffix == ".csv" else _renamed_member
+        kept = [record for record in self.records if record.name is None or record.name in names]
+        return "".join(edit(self, record, names.get(record.name or "")) for record in kept)
 
     def with_captions(self, column: str, captions: Mapping[str, str]) -> str:
         """The file's new text. captions: by photo name; a photo without a row gets one at the end."""
@@ -204,6 +211,18 @@ def _edited_jsonl(metadata: Metadata, column: str, captions: Mapping[str, str]) 
         else:
             texts = [*_ended(texts, ending), dump_json({"file_name": name, column: caption}) + ending]
     return "".join(texts)
+
+
+def _renamed_member(metadata: Metadata, record: Record, name: str | None) -> str:
+    return record.text if name in (None, record.name) else _with_member(record.text, "file_name", name)
+
+
+def _renamed_cell(metadata: Metadata, record: Record, name: str | None) -> str:
+    if name in (None, record.name):
+        return record.text
+    cells = _cells(record)
+    cells[len(metadata.columns) - 1 - metadata.columns[::-1].index("file_name")] = name
+    return _csv_row(cells, _line_ending(metadata))
 
 
 def _with_member(line: str, name: str, value: str) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from curation import CurationError, exclude, include, open_dataset, save_captions
 from curation.facts.store import read_facts
+from curation.journal import history, undo
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 EVIL = 'A [bold]cat[/], "quoted"\r\nsecond line\x1b[31m\u2028\u202e\0 👩‍🚀,'
@@ -144,6 +145,151 @@ def test_a_file_that_someone_else_changed_is_not_overwritten(photos: Path, befor
         save_captions(dataset, {"cat.png": "ours"})
 
     assert path.read_text() == theirs
+
+
+# Caption files beside the photos.
+
+
+@pytest.mark.parametrize(
+    "before", ["old", "old\n", "old\r\nsecond\r\n", "\ufeffold\r\n", "old\n\n third\n", "old\rsecond", ""]
+)
+def test_saving_edits_the_first_line_of_the_caption_file_and_nothing_else(photos: Path, before: str) -> None:
+    (photos / "cat.txt").write_bytes(before.encode())
+    dataset = open_dataset(photos)
+    assert captions(photos)["cat.png"] == ("old" if before else "")
+
+    save_captions(dataset, {"cat.png": "new"})
+
+    assert (photos / "cat.txt").read_bytes() == (before.replace("old", "new") or "new").encode()
+    assert not (photos / "metadata.jsonl").exists()
+
+
+def test_further_lines_are_shown_and_kept(photos: Path) -> None:
+    (photos / "cat.txt").write_text("first\nsecond\nthird\n")
+    photo = save_captions(open_dataset(photos), {"cat.png": "new"}).photos[1]
+    assert (photo.caption, photo.more_captions) == ("new", ("second", "third"))
+
+
+def test_a_folder_with_caption_files_gets_more_of_them(photos: Path) -> None:
+    (photos / "cat.txt").write_text("a cat")
+    save_captions(open_dataset(photos), {"rocket.png": "a rocket"})
+    assert (photos / "rocket.txt").read_bytes() == b"a rocket\n"
+    assert captions(photos)["rocket.png"] == "a rocket"
+
+
+def test_where_there_are_both_they_are_kept_in_step(photos: Path) -> None:
+    (photos / "metadata.csv").write_text("file_name,prompt\ncat.png,a cat\n")
+    (photos / "cat.txt").write_text("an older cat\n")
+    save_captions(open_dataset(photos), {"cat.png": "new", "rocket.png": "a rocket"})
+    assert (photos / "cat.txt").read_text() == "new\n"
+    assert not (photos / "rocket.txt").exists()
+    assert captions(photos)["cat.png"] == "new"
+
+    undo(photos)
+    assert (photos / "cat.txt").read_text() == "an older cat\n"
+    assert captions(photos)["cat.png"] == "a cat"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.fixed_dictionaries({"cat.png": ANY_TEXT, "rocket.png": ANY_TEXT}), mark=st.sampled_from(["", "\ufeff"]))
+def test_any_caption_of_one_line_comes_back_exactly_from_its_file(
+    photos: Path, texts: dict[str, str], mark: str
+) -> None:
+    (photos / "cat.txt").write_text(mark + "old\nmore\n")
+    (photos / "rocket.txt").unlink(missing_ok=True)
+    lines = {name: text.replace("\n", " ").replace("\r", " ") for name, text in texts.items()}
+    save_captions(open_dataset(photos), lines)
+    assert {name: caption for name, caption in captions(photos).items() if name in texts} == lines
+    assert open_dataset(photos).photos[1].more_captions == ("more",)
+
+
+@pytest.mark.parametrize("metadata", [None, '{"file_name": "cat.png", "prompt": "a cat"}\n'])
+def test_a_line_break_is_not_put_into_a_file_of_one_caption_a_line(photos: Path, metadata: str | None) -> None:
+    (photos / "cat.txt").write_text("a cat")
+    if metadata:
+        (photos / "metadata.jsonl").write_text(metadata)
+    with pytest.raises(CurationError, match="line break"):
+        save_captions(open_dataset(photos), {"cat.png": "two\nlines"})
+    assert (photos / "cat.txt").read_text() == "a cat"
+    assert (photos / "metadata.jsonl").exists() == bool(metadata)
+
+
+@pytest.mark.parametrize("content", ["a café".encode("latin-1"), "a cat".encode("utf-16"), b"\xff\xfe"])
+def test_a_file_in_another_encoding_is_told_and_never_written_over(photos: Path, content: bytes) -> None:
+    (photos / "cat.txt").write_bytes(content)
+    dataset = open_dataset(photos)
+    assert dataset.photos[1].caption is None
+    assert dataset.sidecars["cat.png"].fault == ("not UTF-8 text" if content.startswith(b"a") else "UTF-16")
+    with pytest.raises(CurationError, match=r"cat\.txt"):
+        save_captions(dataset, {"cat.png": "ours", "rocket.png": "ours"})
+    assert (photos / "cat.txt").read_bytes() == content
+    assert not (photos / "rocket.txt").exists()
+
+
+@pytest.mark.parametrize("theirs", ["theirs", None])
+def test_a_caption_file_that_someone_else_changed_is_not_overwritten(photos: Path, theirs: str | None) -> None:
+    (photos / "cat.txt").write_text("mine")
+    dataset = open_dataset(photos)
+    (photos / "cat.txt").unlink() if theirs is None else (photos / "cat.txt").write_text(theirs)
+    with pytest.raises(CurationError, match=r"cat\.txt was changed by another program"):
+        save_captions(dataset, {"cat.png": "ours", "rocket.png": "ours"})
+    assert (photos / "cat.txt").exists() == (theirs is not None)
+    assert not (photos / "rocket.txt").exists()
+
+
+def test_a_metadata_file_that_came_meanwhile_is_not_talked_past(photos: Path) -> None:
+    (photos / "cat.txt").write_text("mine")
+    dataset = open_dataset(photos)
+    (photos / "metadata.jsonl").write_text('{"file_name": "cat.png", "prompt": "theirs"}\n')
+    with pytest.raises(CurationError, match=r"metadata\.jsonl was changed"):
+        save_captions(dataset, {"cat.png": "ours"})
+    assert (photos / "cat.txt").read_text() == "mine"
+
+
+def test_photos_that_share_a_caption_file_are_captioned_together_or_not(photos: Path) -> None:
+    (photos / "rocket.png").rename(photos / "cat.jpg")
+    (photos / "cat.txt").write_text("a cat")
+    with pytest.raises(CurationError, match=r"cat\.jpg and cat\.png share"):
+        save_captions(open_dataset(photos), {"cat.png": "ours"})
+    assert (photos / "cat.txt").read_text() == "a cat"
+    save_captions(open_dataset(photos), {"cat.png": "ours", "cat.jpg": "ours"})
+    assert (photos / "cat.txt").read_text() == "ours"
+
+
+def test_texts_and_rows_without_a_photo_are_known(photos: Path) -> None:
+    (photos / "more").mkdir()
+    for name in ("cat.txt", "Rocket.txt", "more/gone.txt", ".hidden.txt"):
+        (photos / name).write_text("a caption")
+    rows = [{"file_name": "cat.png"}, {"file_name": "cafe\u0301.png"}, {"file_name": "more/gone.png"}, {"note": "x"}]
+    (photos / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (photos / "coffee.png").rename(photos / "caf\u00e9.png")
+    dataset = open_dataset(photos)
+    assert dataset.orphaned_sidecars == ("Rocket.txt", "more/gone.txt")
+    assert dataset.orphaned_rows == ("cafe\u0301.png", "more/gone.png")
+
+
+def test_metadata_in_a_subfolder_is_not_taken_for_the_folders(photos: Path) -> None:
+    (photos / "more").mkdir()
+    (photos / "more" / "metadata.jsonl").write_text('{"file_name": "cat.png", "prompt": "another cat"}\nbroken')
+    dataset = open_dataset(photos)
+    assert dataset.metadata.content is None
+    assert set(captions(photos).values()) == {None}
+
+
+@pytest.mark.parametrize("sidecars", [True, False])
+def test_every_edit_can_be_undone(photos: Path, sidecars: bool) -> None:
+    if sidecars:
+        (photos / "cat.txt").write_text("a cat")
+    before = {path: path.read_bytes() for path in photos.iterdir()}
+    include(exclude(save_captions(open_dataset(photos), {"cat.png": "x"}), {"cat.png": "y"}), ["cat.png"])
+    assert [entry.summary for entry in history(photos)] == [
+        f"{do} cat.png" for do in ("Caption", "Leave out", "Take back")
+    ]
+    for excluded in ("y", None):
+        undo(photos)
+        assert open_dataset(photos).photos[1].excluded == excluded
+    undo(photos)
+    assert {path: path.read_bytes() for path in photos.iterdir() if path.is_file()} == before
 
 
 def test_a_caption_for_an_unknown_photo_is_refused(photos: Path) -> None:
