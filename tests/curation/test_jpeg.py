@@ -46,6 +46,19 @@ def test_the_second_picture_of_an_mpo_goes_too(sample: Callable[..., Image.Image
     assert image.size == sample("cat").size
 
 
+def test_the_thumbnail_in_the_jfif_segment_goes(sample: Callable[..., Image.Image]) -> None:
+    content = jpeg(sample("cat"))
+    assert content[:11] == b"\xff\xd8\xff\xe0\x00\x10JFIF\0"
+    thumbnail = bytes(range(48))  # 4 x 4 pixels of RGB
+    with_thumbnail = content[:4] + b"\x00\x40" + content[6:18] + b"\x04\x04" + thumbnail + content[20:]
+    assert Image.open(io.BytesIO(with_thumbnail)).size == sample("cat").size
+
+    bare = without_metadata(with_thumbnail)
+
+    assert thumbnail not in bare
+    assert bare == without_metadata(content)
+
+
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_damaged_bytes_are_refused(tail: bytes, cut: int) -> None:
     head = jpeg(Image.new("RGB", (16, 16)))[:cut]
