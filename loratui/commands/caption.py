@@ -1,19 +1,20 @@
 """`caption`: read and write the photos' captions."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from curation.text import visible
+from loratui.commands import caption_auto
+from loratui.commands.options import Photos
 
 if TYPE_CHECKING:
     from curation import Dataset
 
 app = typer.Typer(help="Read and write captions.", no_args_is_help=True)
+app.command("auto")(caption_auto.auto)
 
-Photos = Annotated[Path, typer.Argument(help="The folder of photos.")]
 Column = Annotated[str, typer.Option("--caption-column", "--caption_column", help="Column of the metadata file.")]
 
 

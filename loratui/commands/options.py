@@ -1,9 +1,27 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def _photos_folder(named: str) -> Path:
+    from curation.hub import photos_folder  # with Pillow and numpy
+
+    return photos_folder(named)
+
+
+Photos = Annotated[
+    Path,
+    typer.Argument(
+        parser=_photos_folder, metavar="PHOTOS", help="The folder of photos, or a dataset of the hub: user/name."
+    ),
+]
+CaptionColumn = Annotated[
+    str,
+    typer.Option("--caption-column", "--caption_column", metavar="NAME", help="Column that holds the captions."),
+]
 
 RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="LORATUI_RUNS", help="Folder that holds the runs.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the path of its folder.")]

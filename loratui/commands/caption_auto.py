@@ -1,0 +1,125 @@
+"""`caption auto`: let a model write the captions that are missing."""
+
+import contextlib
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curation.text import visible
+from loratui.commands.options import CaptionColumn, Photos
+
+if TYPE_CHECKING:
+    from curation import Dataset
+    from curation.captioners import Captioned, Captioner
+
+
+def auto(
+    photos: Photos,
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="A captioning model of the hub, or the folder of one.")
+    ] = "Salesforce/blip-image-captioning-base",
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What the model is asked: BLIP continues it, Florence-2 takes a task such as <CAPTION>, "
+            "others answer it.",
+        ),
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(metavar="TEXT", help='Put captions into this: "a photo of TOK woman, {caption}".')
+    ] = None,
+    photo: Annotated[
+        list[str] | None, typer.Option("--photo", metavar="NAME", help="Only this photo; may be repeated.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace captions that are there.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Photos that the model sees at once.")] = 8,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the captions, and save none.")] = False,
+    caption_column: CaptionColumn = "prompt",
+) -> None:
+    """Let a model caption the photos that have no caption.
+
+    Each batch is saved when it is done, so the same command goes on after Ctrl-C or a crash. A caption that somebody
+    writes meanwhile stays. Prints the names of the photos that got a caption, one in a line.
+
+    Examples: loratui caption auto photos --template "a photo of TOK woman, {caption}";
+    loratui caption auto photos --model florence-community/Florence-2-large --dry-run --photo beach.jpg
+    """
+    from curation import open_dataset
+    from curation.captioners import load_captioner, photos_to_caption
+    from engine.extras import require
+
+    if template is not None and "{caption}" not in template:
+        raise typer.BadParameter('--template says where the caption goes: "a photo of TOK woman, {caption}".')
+    dataset = open_dataset(photos, caption_column)
+    names = photos_to_caption(dataset, photo or [], overwrite)
+    if not names:
+        _say("Every photo has a caption; --overwrite replaces them.")
+        return
+    require("train", "loratui caption auto")
+    _say(f"Loading {model} for {len(names)} photos.")
+    captioner = load_captioner(model, prompt)
+    saved, unreadable = 0, 0
+    try:
+        with contextlib.closing(_captioned(dataset, names, captioner, batch_size)) as batches:
+            for batch in batches:
+                saved += _keep(dataset, batch, template, f"Caption with {model}", dry_run)
+                unreadable += _say_unreadable(batch)
+    except KeyboardInterrupt:
+        _say(f"Stopped. {saved} captions are saved; the same command goes on with the others.")
+        raise typer.Exit(130) from None
+    _say(f"Captioned {saved} of {len(names)} photos{'; nothing was saved (--dry-run)' if dry_run else ''}.")
+    if unreadable:
+        raise typer.Exit(1)
+
+
+def _captioned(
+    dataset: "Dataset", names: list[str], captioner: "Captioner", batch_size: int
+) -> Generator["Captioned", None, None]:
+    """The batches, with a progress bar on stderr when that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from curation.captioners import caption_photos
+
+    console = Console(stderr=True)
+    columns = (TextColumn("captioning photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # On a terminal the names go above the bar; in a pipe they stay on stdout.
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),
+    ) as progress:
+        task = progress.add_task("", total=len(names))
+        for batch in caption_photos(dataset, names, captioner, batch_size):
+            yield batch
+            progress.advance(task, len(batch.captions) + len(batch.unreadable))
+
+
+def _keep(dataset: "Dataset", batch: "Captioned", template: str | None, summary: str, dry_run: bool) -> int:
+    """Save and print what a batch gave; returns how many captions."""
+    from curation.captioners import fill
+
+    captions = {name: (template or "{caption}").replace("{caption}", text) for name, text in batch.captions.items()}
+    if dry_run:
+        for name, caption in captions.items():
+            typer.echo(visible(f"{name}: {caption}"))
+        return len(captions)
+    taken = fill(dataset, captions, summary)
+    for name in taken:
+        typer.echo(visible(name))
+    return len(taken)
+
+
+def _say_unreadable(batch: "Captioned") -> int:
+    for name, reason in batch.unreadable.items():
+        _say(f"Passed over {name}: {reason}.")
+    return len(batch.unreadable)
+
+
+def _say(text: str) -> None:
+    typer.echo(visible(text), err=True)
