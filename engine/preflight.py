@@ -9,12 +9,12 @@ from pathlib import Path
 from curation.dataset import Dataset, open_dataset, photo_files
 from curation.errors import CurationError
 from curation.photo import load_rgb
+from curation.triggers import trigger_pattern
 from engine.config import TrainConfig
 from engine.errors import ConfigError, EngineError
 from engine.model_files import model_problem
 from engine.paths import typed_path
 from engine.plan import Plan, plan, resolve
-from engine.triggers import trigger_pattern
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTokenizer, PreTrainedModel
 
+from curation.triggers import trigger_pattern
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.models import Models
-from engine.triggers import trigger_pattern
 
 
 def placeholder_tokens(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.triggers import trigger_pattern
+from curation.triggers import trigger_pattern
 
 
 def test_a_trigger_word_is_not_found_within_another() -> None:
