@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from curation.atomic import sync, write_text
 from curation.dataset import PHOTO_SUFFIXES, photo_files
 from curation.errors import CurationError
@@ -27,7 +25,7 @@ Load = Callable[[str], Any]
 """Gives what `datasets` reads, a Dataset or a DatasetDict; its argument is a folder for files made on the way."""
 
 
-def photos_folder(named: str | Path) -> Path:
+def photos_folder(named: str | Path, fetch: bool = True) -> Path:
     """The folder of photos that was named.
 
     A folder of photos is that folder.  A dataset of the hub (`user/name`, its split "train"), and a folder that
@@ -36,17 +34,18 @@ def photos_folder(named: str | Path) -> Path:
     From then on that folder is what the name stands for, edited captions included, also without a network; a newer
     version is read when it is removed.  Any other path is returned as it is.
 
+    fetch: False leaves the name as it is, too, where reading the dataset would take time and a network.
     Raises CurationError when the dataset is out of reach or holds no photos.
     """
     path = Path(os.path.expanduser(named))  # noqa: PTH111 - Path.expanduser raises where nobody has that name
     try:
         if path.is_dir():
-            return _from_disk(path) if _holds_a_dataset(path) else path
+            return _from_disk(path, fetch) if _holds_a_dataset(path) else path
         # Beside folders that are here, a name that is not is a slip of the finger.
         is_from_hub = is_hub_name(str(named)) and not path.exists() and not path.parent.is_dir()
     except (OSError, ValueError):  # whoever opens it says why
         return path
-    return _from_hub(str(named)) if is_from_hub else path
+    return _from_hub(str(named), fetch) if is_from_hub else path
 
 
 def is_hub_name(name: str) -> bool:
@@ -109,7 +108,7 @@ def _tables(folder: Path) -> list[Path]:
     return sorted(path for place in places for suffix in ("parquet", "arrow") for path in place.glob(f"*.{suffix}"))
 
 
-def _from_disk(folder: Path) -> Path:
+def _from_disk(folder: Path, fetch: bool) -> Path:
     """The photos of a dataset on disk; they are read again when its files change."""
 
     def load(cache: str) -> Any:
@@ -123,17 +122,19 @@ def _from_disk(folder: Path) -> Path:
             stamps.append((path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns))
     place = str(folder.resolve())
     target = _cache() / f"{Path(place).name}--{_digest(place)}" / _digest(stamps)
-    if target.is_dir():
-        return target
+    if target.is_dir() or not fetch:
+        return target if target.is_dir() else folder
     datasets = _datasets(place)
     return _materialised(place, load, target)
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, fetch: bool) -> Path:
     home = _cache() / name.replace("/", "--")
     read = [folder for folder in home.glob("[!.]*") if folder.is_dir()]
     if read:
         return max(read, key=lambda folder: folder.stat().st_mtime)
+    if not fetch:
+        return Path(name)
     datasets = _datasets(name)
     from huggingface_hub import HfApi
 
@@ -255,6 +256,8 @@ def _file_name(index: int, path: str, content: bytes, taken: set[str]) -> str:
 
 def _suffix(content: bytes) -> str:
     """Of the formats that `datasets` itself writes; lint tells when the bytes are something else."""
+    from PIL import Image  # 40 ms
+
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "WEBP")) as image:
             return f".{image.format}".lower()

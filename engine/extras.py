@@ -5,7 +5,17 @@ from importlib.util import find_spec
 from engine.errors import MissingExtra
 
 MODULES = {
-    "train": ("torch", "diffusers", "transformers", "peft", "accelerate", "prodigyopt", "safetensors", "skimage"),
+    "train": (
+        "torch",
+        "diffusers",
+        "transformers",
+        "peft",
+        "accelerate",
+        "datasets",
+        "prodigyopt",
+        "safetensors",
+        "skimage",
+    ),
     "faces": ("insightface", "onnxruntime"),
 }
 

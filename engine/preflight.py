@@ -1,6 +1,5 @@
 """Everything that can be checked before a model is loaded: what fails here costs seconds, not GPU hours."""
 
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from curation.dataset import Dataset, open_dataset, photo_files
 from curation.errors import CurationError
+from curation.hub import photos_folder
 from curation.photo import load_rgb
 from curation.triggers import trigger_pattern
 from engine.config import TrainConfig
@@ -42,7 +42,7 @@ def preflight(config: TrainConfig) -> Preflight:
         [photo.path for photo in dataset.trainable],
         f"Leave it out with: loratui lint {dataset.root} --fix --unsafe-fixes",
     )
-    warnings = list(_check_captions(config, dataset))
+    warnings = [*_check_caption_column(config, dataset), *_check_captions(config, dataset)]
     if problem := model_problem(config.model):
         raise problem
     arithmetic = plan(config, len(dataset.trainable))
@@ -58,15 +58,11 @@ def _photos_dir(config: TrainConfig) -> Path:
     data = config.data
     if data.instance_data_dir and data.dataset_name and data.instance_data_dir != data.dataset_name:
         raise ConfigError("instance_data_dir and dataset_name are both set.", "Keep one; both name the photos' folder.")
-    name = data.instance_data_dir or data.dataset_name
-    if not name:
+    if data.dataset_name:
+        return photos_folder(data.dataset_name).absolute()
+    if not data.instance_data_dir:
         raise ConfigError("No photos are named.", "Set instance_data_dir, or pass --instance_data_dir FOLDER.")
-    if data.dataset_name and not Path(name).is_dir() and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise ConfigError(
-            f"There is no local folder {name}, and datasets are not fetched from the hub here.",
-            f"Download it first: hf download --repo-type dataset {name} --local-dir photos",
-        )
-    return typed_path(name).absolute()
+    return typed_path(data.instance_data_dir).absolute()
 
 
 def _check_class_images(config: TrainConfig) -> None:
@@ -95,6 +91,17 @@ def _unreadable(path: Path) -> CurationError | None:
     except CurationError as error:
         return error
     return None
+
+
+def _check_caption_column(config: TrainConfig, dataset: Dataset) -> Iterator[str]:
+    """A dataset's captions may stand in a column of any name: warn, or refuse, when it is not the one that is read."""
+    column, columns = config.data.caption_column, [name for name in dataset.metadata.columns if name != "file_name"]
+    if not config.data.dataset_name or not columns or column in columns:
+        return
+    problem = f"The dataset {config.data.dataset_name} has no column {column}; it has {', '.join(columns)}."
+    if not config.concept.instance_prompt:
+        raise ConfigError(problem, "Set caption_column, or an instance_prompt for all photos.")
+    yield f"{problem} Set caption_column to train on its captions."
 
 
 def _check_captions(config: TrainConfig, dataset: Dataset) -> Iterator[str]:

@@ -37,7 +37,7 @@ class Section(BaseModel):
 class DataSection(Section):
     instance_data_dir: str | None = Field(default=None, description="Folder of photos to learn from.")
     dataset_name: str | None = Field(
-        default=None, description="The same, under the guide's other name: a local folder."
+        default=None, description="The same, under the guide's other name: also a dataset of the hub (user/name)."
     )
     caption_column: str = Field(
         default="prompt", description="Column of metadata.jsonl or metadata.csv that holds the captions."

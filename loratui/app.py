@@ -17,8 +17,8 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from curation.errors import StatedError
+from curation.hub import photos_folder
 from curation.text import visible
-from engine.paths import typed_path
 from engine.rundir import find_run
 from loratui.project import CONFIG_FILE, Project
 from loratui.recipe import Recipe
@@ -162,7 +162,7 @@ def _photos_of_config() -> Path | None:
         data = Recipe.from_file(CONFIG_FILE).compose().config.data
     except StatedError:
         return None
-    named = typed_path(data.instance_data_dir or data.dataset_name or "")
+    named = photos_folder(data.instance_data_dir or data.dataset_name or "", fetch=False)
     return named if named.name and named.is_dir() else None
 
 

@@ -54,9 +54,10 @@ def open_tui(
 ) -> None:
     """From a folder of photos to an SDXL DreamBooth LoRA, in a terminal. Without a command: the TUI."""
     if context.invoked_subcommand is None:
+        from curation.hub import photos_folder
         from loratui.app import run_app
 
-        raise typer.Exit(run_app(photos, runs_dir, run))
+        raise typer.Exit(run_app(photos and photos_folder(photos), runs_dir, run))
 
 
 def main() -> None:

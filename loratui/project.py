@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from curation.atomic import write_text
 from curation.dataset import Dataset, open_dataset, save_captions
 from curation.errors import StatedError
-from engine.paths import typed_path
+from curation.hub import photos_folder
 from engine.rundir import RunDir, State
 from loratui.monitor import Monitor
 from loratui.recipe import KIND, RESOLUTION, TRIGGER, Recipe, Setting
@@ -67,7 +67,7 @@ class Project:
             recipe = Recipe.from_file(CONFIG_FILE)
             data = recipe.compose().config.data
             named = data.instance_data_dir or data.dataset_name
-            if named and typed_path(named).resolve() == folder.resolve():
+            if named and photos_folder(named, fetch=False).resolve() == folder.resolve():
                 self.recipe = recipe
                 self.dataset = open_dataset(folder, data.caption_column)
 

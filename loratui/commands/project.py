@@ -11,7 +11,7 @@ config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
 
 
 def init(
-    photos: Annotated[Path, typer.Argument(help="The folder of photos.")],
+    photos: Annotated[Path, typer.Argument(help="The folder of photos, or a dataset of the hub: user/name.")],
     kind: Annotated[
         Literal["person", "object", "style", "character"], typer.Option(help="What is learned; chooses the preset.")
     ] = "object",
@@ -25,18 +25,20 @@ def init(
     """
     from curation.atomic import write_text
     from curation.dataset import open_dataset
+    from curation.hub import photos_folder
     from engine.config import compose, to_toml
     from engine.errors import EngineError
     from loratui.flags import parse_settings
     from loratui.recipe import FIRST_SETTINGS
 
-    open_dataset(photos)
+    folder = photos_folder(photos)
+    open_dataset(folder)
     if output.exists() and not force:
         raise EngineError(
             f"There is already a file {output}.", "Choose another --output, or overwrite it with --force."
         )
     flags = parse_settings(settings or [])
-    flags.put("data", "instance_data_dir", str(photos))
+    flags.put("data", "instance_data_dir" if folder == photos else "dataset_name", str(photos))
     flags.put("concept", "kind", kind)
     trigger = flags.tables["concept"].get("token_abstraction", ["TOK"])[0]
     flags.tables["concept"].setdefault("instance_prompt", f"a photo of {trigger}")
