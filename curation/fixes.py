@@ -13,7 +13,8 @@ from PIL import Image
 
 from curation.atomic import write_bytes, write_text
 from curation.checks import RULES
-from curation.checks.files import SUFFIXES_OF_FORMAT, ColourMode, Unreadable
+from curation.checks.encoding import ColourMode
+from curation.checks.files import SUFFIXES_OF_FORMAT, Unreadable
 from curation.dataset import Dataset, Photo, exclude, open_dataset
 from curation.errors import CurationError
 from curation.facts.header import orientation_of

@@ -16,6 +16,7 @@ from curation.faces import FaceDetector
 from curation.facts.measure import measure
 from curation.facts.parts import Part, PhotoFacts
 from curation.facts.store import FactsWriter, Stamp, read_facts
+from curation.foreign_formats import foreign_files
 from curation.needs import TrainingNeeds
 from curation.report import SEVERITIES, Finding, Kind, Report, Skipped
 from curation.selection import Selection
@@ -59,7 +60,7 @@ def lint(
             detector,
             lambda d: on_progress(count + d, total),
         )
-    evidence = Evidence(dataset, photos, kind, needs, of_class, detector)
+    evidence = Evidence(dataset, photos, kind, needs, of_class, detector, foreign_files(dataset.root))
     results = [result for rule in rules for result in rule.check(evidence)]
     findings = [selection.judged(result) for result in results if isinstance(result, Finding)]
     skipped = tuple(result for result in results if isinstance(result, Skipped))
