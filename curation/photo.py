@@ -1,19 +1,38 @@
 """Decoding one photo: to 8-bit sRGB, upright, whole or at reduced scale, and what its file says about itself."""
 
+import contextlib
 import functools
 import io
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from curation.errors import CurationError
-from curation.facts.header import Fault, Header, read_header
+from curation.facts.header import Fault, Header, means_srgb, orientation_of, read_header
+from curation.foreign_formats import foreign_format
 from curation.regular import read_regular
 from curation.text import visible
 
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "GIF", "BMP")
 """Pillow's names of what is decoded, whatever a file's name says: EPS, for one, would run as a program."""
+
+LARGE = 32_000_000
+"""Pixels. Larger pictures are decoded one at a time: of the largest, 179 million, one takes 2 GB on its way."""
+
+_one_large_picture = threading.Lock()
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What shows a picture upright, by its EXIF orientation."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +52,17 @@ class Undecodable(Exception):
 
 
 def load_rgb(path: Path) -> Image.Image:
-    """Decode the whole photo to 8-bit sRGB, upright, alpha over white, without any metadata.
+    """Decode the whole photo to 8-bit sRGB, upright, alpha over white, without any metadata. Raises as `load` does."""
+    return load(path).image
 
-    Raises CurationError, naming the photo, for anything that does not decode to its last byte.
+
+def load(path: Path, least_side: int | None = None) -> Decoded:
+    """Read and decode a photo, to its last byte, as `decode` does.
+
+    Raises CurationError, naming the photo, for anything that does not decode.
     """
     try:
-        return decode(read_regular(path)).image
+        return decode(read_regular(path), least_side)
     except (OSError, Undecodable) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise CurationError(
@@ -49,25 +73,43 @@ def load_rgb(path: Path) -> Image.Image:
 def decode(content: bytes, least_side: int | None = None) -> Decoded:
     """Decode a file's bytes, to the last one.
 
-    least_side: a JPEG may come at 1/2, 1/4 or 1/8 of its size, as long as its shorter side keeps so many pixels; that
-    reads every byte all the same, in a third of the time. Raises Undecodable.
+    least_side: the photo comes at 1/2, 1/4, ... of its size, as long as its shorter side keeps so many pixels. A JPEG
+    is reduced while it is decoded, which reads every byte all the same, in a third of the time. Raises Undecodable.
     """
     if not content:
         raise Undecodable("damaged", "the file is empty")
     try:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
-            header = read_header(image)
+            header = read_header(image, content)
             if least_side is not None and header.bits == 8:
                 image.draft(None, (least_side, least_side))  # type: ignore[arg-type] - Pillow takes None for "any mode"
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            return Decoded(_to_srgb(upright), header)
+            large = image.width * image.height > LARGE
+            with _one_large_picture if large else contextlib.nullcontext():
+                image.load()
+                return _decoded(image, header, least_side)
     except UnidentifiedImageError as error:
-        raise Undecodable("unsupported", "it is not an image, or of an unknown format") from error
+        if foreign := foreign_format(content):
+            raise Undecodable("unsupported", f"it is {foreign}, which is not read") from error
+        raise Undecodable("damaged", "it is not an image, or of an unknown format") from error
     except Image.DecompressionBombError as error:
         raise Undecodable("bomb", "it claims to have more pixels than is safe to decode") from error
     except Exception as error:  # Pillow's decoders raise anything on damaged bytes
         raise Undecodable("damaged", f"the image data is damaged or cut short ({visible(str(error))})") from error
+
+
+def _decoded(image: Image.Image, header: Header, least_side: int | None) -> Decoded:
+    turn = _TURNS.get(orientation_of(image))
+    upright = image if turn is None else image.transpose(turn)
+    alpha = None
+    if upright.has_transparency_data and upright.mode != "I;16":  # of which Pillow has no version with alpha
+        alpha = upright.convert("RGBA").getchannel("A")
+        opaque = alpha.histogram()[255]
+        header = replace(header, transparent=round(1 - opaque / (alpha.width * alpha.height), 6))
+    rgb = _to_srgb(upright, alpha)
+    times = 1
+    while least_side is not None and min(rgb.size) >= 2 * times * least_side:
+        times *= 2
+    return Decoded(rgb.reduce(times) if times > 1 else rgb, header)
 
 
 @functools.cache
@@ -80,15 +122,17 @@ def _formats() -> tuple[str, ...]:
     return tuple(format for format in FORMATS if format in Image.OPEN)
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
+def _to_srgb(image: Image.Image, alpha: Image.Image | None) -> Image.Image:
+    """8-bit sRGB, over white where `alpha` is not opaque. Pixels only: EXIF, with its GPS position, stays behind."""
     profile = image.info.get("icc_profile")
-    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bit(image)
     elif image.mode not in {"RGB", "CMYK", "L"}:
         image = image.convert("RGB")
     rgb = _through_profile(image, profile) if profile else image.convert("RGB")
-    # Pixels only: EXIF with its GPS position, thumbnails and XMP stay behind.
+    if alpha is None:
+        rgb.info = {}
+        return rgb
     clean = Image.new("RGB", rgb.size, "white")
     clean.paste(rgb, mask=alpha)
     return clean
@@ -98,17 +142,17 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """Rescale 16-bit, 32-bit and float greys: `convert` would clip them at 255."""
     import numpy as np
 
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    values = np.nan_to_num(np.array(image, dtype=np.float32), copy=False).clip(0.0)
     full_scales = (65535.0,) if image.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
     peak = float(values.max(initial=0.0))
-    full_scale = next((scale for scale in full_scales if peak <= scale), peak)
-    return Image.fromarray((values.clip(0.0) / full_scale * 255.0).round().astype(np.uint8))
+    values *= 255.0 / next((scale for scale in full_scales if peak <= scale), peak)
+    return Image.fromarray(values.round().astype(np.uint8))
 
 
 def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if ImageCms.getProfileDescription(source).startswith("sRGB"):
+        if means_srgb(ImageCms.getProfileDescription(source).strip()):
             return image.convert("RGB")
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):  # a broken profile, or one for another colour space

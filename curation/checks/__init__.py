@@ -3,11 +3,31 @@
 import difflib
 
 from curation.checks.captions import IdenticalCaptions, MissingCaption, TriggerWordAbsent
+from curation.checks.class_images import ClassImageOrigin, ClassImageSize, ShowsSubject, TooFewClassImages
 from curation.checks.dataset_wide import RepeatedBackground, TooFewPhotos
 from curation.checks.duplicates import ExactDuplicate, MirroredCopy, NearDuplicate
+from curation.checks.encoding import BitDepth, ColourMode, ColourProfile, Rotated, Transparency
 from curation.checks.faces import DifferentPerson, DistantSubject, NoFace, OtherFaces
-from curation.checks.files import ColourMode, Rotated, Unreadable, WrongExtension
-from curation.checks.image import BelowResolution, Blurred
+from curation.checks.files import (
+    Animation,
+    ClashingNames,
+    DecompressionBomb,
+    GpsPosition,
+    Unreadable,
+    UnsupportedFormat,
+    WrongExtension,
+)
+from curation.checks.image import (
+    AspectRatio,
+    BelowResolution,
+    Blurred,
+    Border,
+    Exposure,
+    FlatFrame,
+    JpegCompression,
+    MotionBlur,
+    Upscaled,
+)
 from curation.checks.rule import Rule
 from curation.errors import CurationError
 from curation.text import visible
@@ -15,6 +35,8 @@ from curation.text import visible
 # In the order of a report among equals: what spoils a run first, what is merely better comes last.
 _ORDER: tuple[Rule, ...] = (
     Unreadable(),
+    DecompressionBomb(),
+    UnsupportedFormat(),
     ExactDuplicate(),
     DifferentPerson(),
     OtherFaces(),
@@ -23,13 +45,30 @@ _ORDER: tuple[Rule, ...] = (
     NearDuplicate(),
     MirroredCopy(),
     RepeatedBackground(),
+    ShowsSubject(),
     BelowResolution(),
+    Upscaled(),
     Blurred(),
+    MotionBlur(),
+    FlatFrame(),
+    Exposure(),
+    Border(),
+    AspectRatio(),
+    JpegCompression(),
+    Transparency(),
+    Animation(),
     WrongExtension(),
+    ClashingNames(),
+    ClassImageSize(),
     TriggerWordAbsent(),
     MissingCaption(),
     Rotated(),
     ColourMode(),
+    BitDepth(),
+    ColourProfile(),
+    GpsPosition(),
+    TooFewClassImages(),
+    ClassImageOrigin(),
     IdenticalCaptions(),
     TooFewPhotos(),
 )

@@ -1,8 +1,8 @@
 """What a rule is: from measured facts to findings, with its thresholds as parameters."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import ClassVar, Literal, TypeVar
 
@@ -75,7 +75,8 @@ class Evidence:
     """All that a rule may judge by.
 
     photos: those that training would use, readable or not, sorted by name.  class_images: the same of class images.
-    detector: what looked for faces, None when nobody did.
+    detector: what looked for faces, None when nobody did.  foreign_files: pictures in formats that are not read, names
+    by the format's word.
     """
 
     dataset: Dataset
@@ -84,6 +85,7 @@ class Evidence:
     needs: TrainingNeeds
     class_images: tuple[Measured, ...] = ()
     detector: FaceDetector | None = None
+    foreign_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def readable(self) -> tuple[Measured, ...]:

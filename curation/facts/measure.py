@@ -17,7 +17,7 @@ from curation.photo import Undecodable, decode
 from curation.regular import read_regular
 
 LEAST_SIDE = 1024
-"""Pixels of the shorter side that are measured of a larger JPEG: what training at the usual resolution keeps."""
+"""Pixels that the shorter side keeps when a larger photo is halved to measure it: what training usually keeps."""
 
 _MEASUREMENTS: Mapping[Part, Callable[[Pixels], Any]] = {
     "quality": measure_quality,

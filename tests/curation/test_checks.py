@@ -49,7 +49,7 @@ def test_fil003_a_photo_stored_turned(folder: Path, sample: LoadSample, lint_fol
     assert names(found(lint_folder(folder), "FIL003")) == [("cat.jpg",)]
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "L", "P"])
+@pytest.mark.parametrize("mode", ["LA", "L", "P", "1"])
 def test_fil004_pixels_that_are_not_rgb(
     folder: Path, sample: LoadSample, lint_folder: Lint, found: Found, mode: str
 ) -> None:

@@ -18,7 +18,7 @@ from tests.loratui.program import COMMAND, PATIENCE_SECONDS, run_loratui
 PLANTED = {
     "FIL001": {"truncated.jpg"},
     "FIL003": {"turned-by-exif.jpg"},
-    "FIL004": {"transparent.png"},
+    "FIL005": {"transparent.png"},
     "DUP001": {"portrait.jpg", "portrait_copy.jpg"},
     "DUP003": {"portrait.jpg", "portrait_mirrored.jpg"},
     "SET001": {f"same-table-{number}.jpg" for number in range(1, 5)},
