@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from curation.report import verdict_line
-from curation.text import visible
+from loratui.commands.mend import mend, repointing, say, show_diff
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -27,9 +27,21 @@ def lint(
         bool, typer.Option("--fix", help="Write a mended copy to PHOTOS-fixed: upright, 8-bit sRGB, no EXIF.")
     ] = False,
     unsafe_fixes: Annotated[
-        bool, typer.Option("--unsafe-fixes", help="With --fix, also leave out broken, repeated and poor photos.")
+        bool,
+        typer.Option(
+            "--unsafe-fixes", help="With --fix or --diff, also crop, and leave out broken, repeated and poor."
+        ),
     ] = False,
-    output: Annotated[Path | None, typer.Option(help="With --fix, the folder for the mended copy.")] = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Instead of the report, list every change that --fix would make; make none.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="With --fix or --diff, the folder for the mended copy. [default: PHOTOS-fixed]")
+    ] = None,
+    update_config: Annotated[
+        bool,
+        typer.Option("--update-config", help="With --fix or --diff, point the lora.toml at the mended copy, unasked."),
+    ] = False,
     config: Annotated[
         Path | None, typer.Option(help="A lora.toml: its kind, resolution, trigger word, caption column and [lint].")
     ] = None,
@@ -48,21 +60,26 @@ def lint(
     """
     from curation import open_dataset, to_json
 
-    if not fix and (unsafe_fixes or output):
-        raise typer.BadParameter("--unsafe-fixes and --output change nothing without --fix.")
+    if not (fix or diff) and (unsafe_fixes or output or update_config):
+        raise typer.BadParameter("--unsafe-fixes, --output and --update-config change nothing without --fix or --diff.")
     settings = _settings(config)
     chosen, ignored = kind or settings.kind, [*settings.ignore, *(ignore or [])]
     dataset = open_dataset(photos, settings.caption_column)
     report = _lint(dataset, chosen, settings.needs, ignored)
-    if format == "json":
+    if not diff and format == "json":
         typer.echo(to_json(report))
-    else:
+    elif not diff:
         _print_text(report)
-    if fix:
-        mended = _fix(dataset, report, unsafe_fixes, output)
-        if mended is not dataset:
+    if fix or diff:
+        from curation.fixes import plan_fixes
+
+        fixes = plan_fixes(dataset, report, unsafe_fixes, settings.needs)
+        pointer = repointing(dataset, output, config, required=update_config)
+        if diff:
+            show_diff(dataset, fixes, output, pointer if update_config else None)
+        elif (mended := mend(dataset, fixes, output, pointer, update_config)) is not dataset:
             report = _lint(mended, chosen, settings.needs, ignored)
-            _say(f"{mended.root}: {verdict_line(report)}")
+            say(f"{mended.root}: {verdict_line(report)}")
     if report.reaches(fail_on):
         raise typer.Exit(1)
 
@@ -74,7 +91,12 @@ def explain(code: Annotated[str, typer.Argument(help="A rule's code, as in the r
     from curation.checks import rule
 
     found = rule(code)
-    mends = {"rewrite": "lint --fix", "exclude": "lint --fix --unsafe-fixes", None: "not automatically"}
+    mends = {
+        "rewrite": "lint --fix",
+        "crop": "lint --fix --unsafe-fixes, by a crop",
+        "exclude": "lint --fix --unsafe-fixes",
+        None: "not automatically",
+    }
     head = f"{found.code} {found.name} ({found.severity}; kinds: {', '.join(sorted(found.kinds))})"
     params = [f"{name} = {value}" for name, value in found.params.items()]
     _print(Text("\n".join([head, "", found.explanation, "", *params, f"mended by: {mends[found.mend]}"])))
@@ -138,23 +160,3 @@ def _print(text: "Text") -> None:
 
     console = Console(highlight=False)
     console.print(text, soft_wrap=not console.is_terminal)
-
-
-def _fix(dataset: "Dataset", report: "Report", unsafe: bool, output: Path | None) -> "Dataset":
-    """Apply the fixes and say what was done; the dataset itself when there was nothing to do."""
-    from curation.fixes import apply_fixes, plan_fixes
-
-    fixes = plan_fixes(dataset, report, unsafe)
-    mended = apply_fixes(dataset, fixes, output)
-    for fix in fixes:
-        done = {"rewrite": "mended", "exclude": "left out", "omit": "not copied"}[fix.action]
-        _say(f"{done} {fix.photo}: {fix.code} {fix.description}")
-    if mended is dataset:
-        _say("There was nothing to fix, so no copy was written.")
-    else:
-        _say(f"Wrote {len(mended.photos)} photos to {mended.root}; train on that folder.")
-    return mended
-
-
-def _say(text: str) -> None:
-    typer.echo(visible(text), err=True)

@@ -1,0 +1,140 @@
+"""The part of `lint` that mends: shows the fixes, makes them, and points lora.toml at the mended copy."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from curation.text import visible
+from engine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from curation import Dataset
+    from curation.fixes import Fix, Mended
+    from curation.journal import Change
+
+CONFIG_FILE = Path("lora.toml")
+NAMING_KEYS = ("instance_data_dir", "dataset_name")
+DONE = {"rewrite": "mended", "crop": "cropped", "exclude": "left out", "omit": "not copied"}
+
+
+@dataclass(frozen=True)
+class Repointing:
+    """A lora.toml that names the photos.  setting: the line that names the copy.  change: makes the file say so."""
+
+    config: Path
+    setting: str
+    change: "Change"
+
+
+def repointing(
+    dataset: "Dataset", output: Path | None, config: Path | None, required: bool = False
+) -> Repointing | None:
+    """How to point a lora.toml at the copy: `config`, or the one in the current folder, if it names these photos.
+
+    required: raise ConfigError where there is none.
+    """
+    from tomlkit.exceptions import TOMLKitError
+
+    from curation.fixes import default_output
+
+    path = config or CONFIG_FILE
+    found = None
+    # Anything that is not a lora.toml about photos is none.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, TOMLKitError):
+        found = _repointed(path, dataset.root.resolve(), (output or default_output(dataset)).resolve())
+    if required and found is None:
+        raise ConfigError(
+            f"{path} does not name {dataset.root} as its photos, so it cannot be pointed at the copy.",
+            "Give the lora.toml that names them with --config.",
+        )
+    return found
+
+
+def _repointed(path: Path, photos: Path, copy: Path) -> Repointing | None:
+    import tomlkit
+
+    from curation.journal import Change
+    from engine.paths import typed_path
+
+    content = path.read_bytes()
+    document = tomlkit.parse(content)
+    data: Any = document["data"]
+    settings = []
+    for key in NAMING_KEYS:
+        named = data.get(key)
+        if isinstance(named, str) and typed_path(named).resolve() == photos:
+            data[key] = str(copy) if typed_path(named).is_absolute() else os.path.relpath(copy)
+            settings.append(f"{key} = {data[key].as_string()}")
+    change = Change(path, content, tomlkit.dumps(document).encode("utf-8"))
+    return Repointing(path, settings[0], change) if settings else None
+
+
+def show_diff(dataset: "Dataset", fixes: Sequence["Fix"], output: Path | None, repointing: Repointing | None) -> None:
+    """Print all that `mend` would change."""
+    from curation.fixes import default_output, preview
+
+    if not fixes and output is None:
+        say("There is nothing to fix.")
+        return
+    changes = [repointing.change] if repointing else []
+    typer.echo(preview(dataset, fixes, output or default_output(dataset), changes), nl=False)
+
+
+def mend(
+    dataset: "Dataset", fixes: Sequence["Fix"], output: Path | None, repointing: Repointing | None, update: bool
+) -> "Dataset":
+    """Write the mended copy and say what was done; the dataset itself when there is nothing to fix.
+
+    update: point lora.toml at the copy without asking.
+    """
+    if not fixes and output is None:
+        say("There was nothing to fix, so no copy was written.")
+        return dataset
+    # Asked before anything is written: one step, which is undone as one.
+    update = repointing is not None and (update or _agreed(repointing))
+    mended = _apply(dataset, fixes, output, [repointing.change] if repointing and update else [])
+    for fix in fixes:
+        say(f"{DONE[fix.action]} {fix.photo}: {fix.code} {fix.description}")
+    copy = mended.copy
+    say(f"{'Wrote' if mended.written else 'Up to date:'} {len(copy.photos)} photos in {copy.root}.")
+    if mended.recorded and mended.written:
+        say(f"`loratui undo {dataset.root}` takes it back.")
+    if repointing is None:
+        say(f"Train on it with: --instance_data_dir {copy.root}")
+    elif update:
+        say(f"{repointing.config} says now: {repointing.setting}")
+    else:
+        say(f"To train on it set in {repointing.config}, or repeat with --update-config: {repointing.setting}")
+    return copy
+
+
+def _apply(dataset: "Dataset", fixes: Sequence["Fix"], output: Path | None, changes: Sequence["Change"]) -> "Mended":
+    """Apply the fixes with a progress bar on stderr, when that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from curation.fixes import apply_fixes
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("writing the copy", total=None)
+        return apply_fixes(
+            dataset, fixes, output, changes, lambda done, total: progress.update(task, completed=done, total=total)
+        )
+
+
+def _agreed(repointing: Repointing) -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return typer.confirm(visible(f"Set {repointing.setting} in {repointing.config} too?"), default=False, err=True)
+
+
+def say(text: str) -> None:
+    """Print to stderr, in one line."""
+    typer.echo(visible(text), err=True)
