@@ -13,7 +13,10 @@ from curation.fixes.crop import subject_crop
 from curation.journal import Change
 from curation.needs import TrainingNeeds
 from curation.photo import load
-from curation.report import Report
+from curation.report import Finding, Region, Report
+
+PICTURE = "picture"
+"""The label of the region inside a border."""
 
 Action = Literal["rewrite", "crop", "exclude", "omit"]
 
@@ -24,6 +27,7 @@ class Fix:
 
     action: "rewrite" or "crop" it in the copy; "exclude" it from training, also in the original folder; "omit" it from
     the copy.  safe: whether the training set keeps all of every photo that it could have used.  box: what a crop keeps.
+    picture: what lies inside a border, as the rule measured it.
     """
 
     code: str
@@ -32,6 +36,7 @@ class Fix:
     safe: bool
     description: str
     box: Box | None = None
+    picture: Region | None = None
 
 
 def plan_fixes(
@@ -49,7 +54,7 @@ def plan_fixes(
     leaving = _exclusions(report, {fix.photo for fix in crops}) if unsafe else _omissions(report)
     known = {photo.name for photo in dataset.trainable}
     rewrites = [
-        Fix(finding.code, name, "rewrite", True, finding.message)
+        Fix(finding.code, name, "rewrite", True, finding.message, picture=_picture(finding, name))
         for finding in report.findings
         if RULES[finding.code].mend == "rewrite"
         for name in finding.photos
@@ -57,6 +62,10 @@ def plan_fixes(
     staying = [fix for fix in (*rewrites, *crops) if fix.photo not in leaving]
     fixes = [fix for fix in (*leaving.values(), *staying) if fix.photo in known]
     return tuple(sorted(fixes, key=lambda fix: (fix.photo, fix.code)))
+
+
+def _picture(finding: Finding, photo: str) -> Region | None:
+    return next((region for region in finding.regions if region.photo == photo and region.label == PICTURE), None)
 
 
 def staying(dataset: Dataset, fixes: Sequence[Fix]) -> list[Photo]:

@@ -22,8 +22,6 @@ Format = Literal["JPEG", "PNG"]
 LOSSY = frozenset({"JPEG", "MPO", "HEIF", "AVIF", "WEBP"})
 """Formats of photos that lost detail before; as JPEG of quality 95 they take a tenth of a PNG's space."""
 
-BORDER = "IMG007"
-
 KEEPS_PIXELS = frozenset({"FIL002", "FIL011", "FIL012"})
 """Rules that another name or the loss of metadata mends: extension, clashing names, position."""
 
@@ -76,8 +74,8 @@ def _box(photo: Photo, header: Header, fixes: Sequence[Fix]) -> Box:
     for fix in fixes:
         if fix.box is not None:
             box = box.within(fix.box)
-        elif fix.code == BORDER:
-            box = box.within(inside_border(load_rgb(photo.path)))
+        elif fix.picture is not None:
+            box = box.within(inside_border(load_rgb(photo.path), fix.picture))
     return box
 
 

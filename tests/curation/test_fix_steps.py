@@ -203,6 +203,7 @@ def test_a_process_killed_anywhere_leaves_the_originals_and_a_whole_copy_or_none
     undo(faulty)
     left_out = {fix.photo for fix in fixes if fix.action == "exclude"}
     outcomes = set()
+    operation = 0
     for operation in range(10_000):
         died = die_at(operation, tmp_path, lambda: apply_fixes(dataset, fixes))
         assert originals(faulty) == before

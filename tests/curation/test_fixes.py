@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,15 +124,45 @@ def test_a_photo_without_faults_keeps_every_pixel(faulty: Path) -> None:
     ],
 )
 def test_photos_become_jpeg_where_detail_was_lost_before_and_png_where_none_was(
-    folder: Path, sample: LoadSample, name: str, save: dict[str, object], expected: tuple[str, str]
+    folder: Path, sample: LoadSample, name: str, save: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     image = sample("cat")
-    image.save(folder / name, **({"append_images": [image]} | save if save.get("save_all") else save))
+    options: dict[str, Any] = {"append_images": [image], **save} if "save_all" in save else save
+    image.save(folder / name, **options)
     (copied,) = mend(open_dataset(folder), (), folder.parent / "copy").photos
     assert (copied.name, Image.open(copied.path).format) == expected
     before, after = (np.asarray(load_rgb(path), np.int16) for path in (folder / name, copied.path))
     limit = 0 if name in {"a.jpg", "a.tif", "a.bmp", "a.gif"} else 2
     assert np.abs(before - after).mean() <= limit
+
+
+@pytest.mark.parametrize("width", [300, 1100, 2000])
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_a_border_is_trimmed_to_one_pixel_inside_the_picture(
+    folder: Path, sample: LoadSample, width: int, suffix: str
+) -> None:
+    picture = sample("coffee", width)
+    side, top, bottom = width // 16, width // 20 + 1, width // 24
+    framed = Image.new("RGB", (picture.width + 2 * side, picture.height + top + bottom), (8, 8, 8))
+    framed.paste(picture, (side, top))
+    framed.save(folder / f"framed.{suffix}", quality=90)
+    dataset = open_dataset(folder)
+    (fix,) = [fix for fix in plan(dataset) if fix.code == "IMG007"]
+
+    copy = mend(dataset, (fix,))
+
+    trimmed = np.asarray(load_rgb(copy.photos[0].path), np.int16)
+    expected = np.asarray(load_rgb(folder / f"framed.{suffix}"), np.int16)[top + 1 : -bottom - 1, side + 1 : -side - 1]
+    assert trimmed.shape == expected.shape
+    assert np.abs(trimmed - expected).mean() <= (0 if suffix == "png" else 2)
+
+
+def test_real_borders_are_trimmed_and_their_copies_have_none(dreambooth: Callable[[str], Path], tmp_path: Path) -> None:
+    dataset = open_dataset(Path(shutil.copytree(dreambooth("cat2"), tmp_path / "cat2")))
+    fixes = [fix for fix in plan(dataset) if fix.code == "IMG007"]
+    assert {"00.jpg", "01.jpg", "04.jpg"} <= {fix.photo for fix in fixes}
+    copy = mend(dataset, tuple(fixes))
+    assert not [fix for fix in plan(copy) if fix.code == "IMG007"]
 
 
 def test_of_an_animation_the_first_frame_is_copied(folder: Path, sample: LoadSample) -> None:
@@ -272,3 +303,25 @@ def test_a_copy_that_fails_excludes_nothing(faulty: Path) -> None:
 def test_an_output_that_no_file_system_takes_is_refused(faulty: Path) -> None:
     with pytest.raises(CurationError, match="File name too long"):
         apply_fixes(open_dataset(faulty), (), faulty.parent / ("x" * 300))
+
+
+def test_names_that_differ_in_case_alone_do_not_in_the_copy(folder: Path, sample: LoadSample) -> None:
+    sample("cat").save(folder / "Cat.png")
+    sample("coffee").save(folder / "cat.png")
+    sample("rocket").save(folder / "cat-2.png")
+    (folder / "metadata.jsonl").write_text('{"file_name": "cat.png", "prompt": "a cup"}\n')
+    dataset = open_dataset(folder)
+    copy = mend(dataset, plan(dataset))
+    assert [(photo.name, photo.caption) for photo in copy.photos] == [
+        ("Cat.png", None),
+        ("cat-2.png", None),
+        ("cat-3.png", "a cup"),
+    ]
+
+
+def test_only_what_a_photo_needs_is_done_to_its_jpeg(folder: Path, sample: LoadSample) -> None:
+    sample("cat").save(folder / "cat.png", "JPEG", exif=with_gps())
+    dataset = open_dataset(folder)
+    copy = mend(dataset, plan(dataset))
+    scans = [path.read_bytes().partition(b"\xff\xda")[2] for path in (folder / "cat.png", copy.root / "cat.jpg")]
+    assert scans[0] == scans[1]
