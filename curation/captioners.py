@@ -3,6 +3,7 @@
 torch and transformers are imported where a model is loaded and run, and nowhere else in curation.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,7 @@ from PIL import Image
 
 from curation.dataset import Dataset, open_dataset, save_captions
 from curation.errors import CurationError
-from curation.hub import hub_refusal, is_hub_name
+from curation.hub import HUB_SECONDS, hub_refusal, is_hub_name
 from curation.photo import Undecodable, decode
 from curation.regular import read_regular
 from curation.text import visible
@@ -93,9 +94,8 @@ class Captioner:
     def _caption(self, tokens: Any) -> str:
         tokenizer = self.processor.tokenizer
         text = " ".join(tokenizer.decode(tokens, skip_special_tokens=True).split())
-        ended = len(tokens) == 0 or int(tokens[-1]) in tokenizer.all_special_ids
-        whole = None if ended else re.match(r".+[.!?](?=\s)", text)  # the limit cut it inside a sentence
-        return whole[0] if whole else text
+        ended = len(tokens) < MAX_NEW_TOKENS or int(tokens[-1]) in tokenizer.all_special_ids
+        return text if ended else whole_sentences(text)
 
 
 @dataclass(frozen=True)
@@ -118,15 +118,16 @@ def load_captioner(name: str = DEFAULT_CAPTIONER, prompt: str | None = None) -> 
 
     logging.set_verbosity_error()  # its advice is for programmers
     logging.disable_progress_bar()
-    folder = Path(name).expanduser() if name.startswith("~/") else Path(name)
+    folder = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises where nobody has that name
     source = str(folder) if folder.is_dir() else name
-    model_type = _model_type(source)
+    options = {"local_files_only": folder.is_dir() or not _hub_answers(name), "trust_remote_code": False}
+    model_type = _model_type(source, options)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
     try:
-        processor = AutoProcessor.from_pretrained(source, trust_remote_code=False)
+        processor = AutoProcessor.from_pretrained(source, **options)
         model: Any = AutoModelForImageTextToText.from_pretrained(
-            source, dtype=torch.float32 if device.type == "cpu" else half, trust_remote_code=False
+            source, dtype=torch.float32 if device.type == "cpu" else half, **options
         )
         model = model.to(device).eval()
     except Exception as error:  # transformers raises anything on files that do not fit together
@@ -161,6 +162,12 @@ def caption_photos(
             captions = captioner.describe(list(images.values())) if images else []
             unreadable = {name: reason for name, reason in decoded.items() if isinstance(reason, str)}
             yield Captioned(dict(zip(images, captions, strict=True)), unreadable)
+
+
+def whole_sentences(text: str) -> str:
+    """A text that was cut somewhere, up to the end of its last whole sentence; all of it where none ends."""
+    whole = re.match(r".+[.!?](?=\s)", text)
+    return whole[0] if whole else text
 
 
 def photos_to_caption(dataset: Dataset, named: Sequence[str] = (), overwrite: bool = False) -> list[str]:
@@ -228,18 +235,36 @@ def _chat_prompt(processor: Any, question: str) -> str:
     return prompt if processor.image_token in prompt else rendered(f"{processor.image_token}\n{question}")
 
 
-def _model_type(source: str) -> str:
+def _hub_answers(name: str) -> bool:
+    """Asked once and briefly: without a network transformers would ask for each file, and wait long for each.
+
+    Raises CurationError for what can be no model of the hub, and for one that the hub does not give.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.utils import httpx
+
+    if not is_hub_name(name):
+        raise CurationError(
+            f"There is no model folder {visible(name)}.",
+            f"Name a folder that is there, or a model of the hub: {DEFAULT_CAPTIONER}.",
+        )
+    try:
+        get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=HUB_SECONDS)
+    except HfHubHTTPError as error:
+        raise _unloadable(name, error) from error
+    except (httpx.HTTPError, OfflineModeIsEnabled, OSError):
+        return False
+    return True
+
+
+def _model_type(source: str, options: Mapping[str, bool]) -> str:
     """The kind of model by its config. Raises CurationError for one that is out of reach or does not caption."""
     from transformers import PreTrainedConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-    if not Path(source).is_dir() and not is_hub_name(source):
-        raise CurationError(
-            f"There is no model folder {visible(source)}.",
-            f"Name a folder that is there, or a model of the hub: {DEFAULT_CAPTIONER}.",
-        )
     try:
-        config, _ = PreTrainedConfig.get_config_dict(source)
+        config, _ = PreTrainedConfig.get_config_dict(source, **options)
     except (OSError, ValueError) as error:
         raise _unloadable(source, error) from error
     if not config:
