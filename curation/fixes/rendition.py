@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from curation.checks.files import SUFFIXES_OF_FORMAT
+from curation.checks.files import SUFFIXES_OF_FORMAT, folded
 from curation.dataset import Photo
 from curation.facts.header import Header
 from curation.fixes.border import inside_border
@@ -82,9 +82,9 @@ def _box(photo: Photo, header: Header, fixes: Sequence[Fix]) -> Box:
 def _names(photos: Sequence[Photo], formats: Sequence[Format]) -> list[str]:
     """New names: with another extension where the format asks for one, and a number where that name is taken.
 
-    Names that differ in nothing but case are taken too: other systems take them for one.
+    Names that other systems take for one, as they differ in case alone, count as taken.
     """
-    own = {photo.name.casefold() for photo in photos}
+    own = {folded(photo.name) for photo in photos}
     stems = {_stem(photo.name) for photo in photos}
     given: set[str] = set()
     names = []
@@ -94,15 +94,15 @@ def _names(photos: Sequence[Photo], formats: Sequence[Format]) -> list[str]:
         if path.suffix.lower() not in SUFFIXES_OF_FORMAT[format]:
             path = path.with_suffix(".jpg" if format == "JPEG" else ".png")
         number = 1
-        while path.as_posix().casefold() in (given if path.as_posix() == name else given | own) or (
+        while folded(path.as_posix()) in (given if path.as_posix() == name else given | own) or (
             number > 1 and _stem(path.as_posix()) in stems  # it would find that photo's caption file
         ):
             number += 1
             path = path.with_stem(f"{PurePosixPath(name).stem}-{number}")
-        given.add(path.as_posix().casefold())
+        given.add(folded(path.as_posix()))
         names.append(path.as_posix())
     return names
 
 
 def _stem(name: str) -> str:
-    return PurePosixPath(name).with_suffix("").as_posix().casefold()
+    return folded(PurePosixPath(name).with_suffix("").as_posix())

@@ -325,3 +325,20 @@ def test_only_what_a_photo_needs_is_done_to_its_jpeg(folder: Path, sample: LoadS
     copy = mend(dataset, plan(dataset))
     scans = [path.read_bytes().partition(b"\xff\xda")[2] for path in (folder / "cat.png", copy.root / "cat.jpg")]
     assert scans[0] == scans[1]
+
+
+@pytest.mark.parametrize("content", [b"", b"8BPS\0\1" + bytes(40), b"GIF89a" + b"\xff" * 20])
+def test_what_cannot_be_decoded_is_not_copied_whatever_it_is(folder: Path, sample: LoadSample, content: bytes) -> None:
+    sample("cat").save(folder / "cat.png")
+    (folder / "odd.gif").write_bytes(content)
+    dataset = open_dataset(folder)
+    copy = mend(dataset, plan(dataset))
+    assert [photo.name for photo in copy.photos] == ["cat.png"]
+    assert [photo.excluded for photo in open_dataset(folder).photos] == [None, None]
+
+
+def test_a_bomb_is_not_copied(folder: Path, sample: LoadSample) -> None:
+    sample("cat").save(folder / "cat.png")
+    Image.new("1", (16_000, 16_000)).save(folder / "bomb.png")
+    dataset = open_dataset(folder)
+    assert [photo.name for photo in mend(dataset, plan(dataset)).photos] == ["cat.png"]
