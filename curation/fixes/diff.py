@@ -53,6 +53,7 @@ def _photo_lines(
 def _before(header: Header) -> str:
     parts = [header.format, f"{header.width} x {header.height}", header.mode, header.profile or "no profile"]
     parts += [f"stored turned (EXIF orientation {header.orientation})"] if header.orientation != 1 else []
+    parts += [f"{header.bits} bits"] if header.bits > 8 else []
     parts += [f"{header.frames} frames"] if header.frames > 1 else []
     parts += ["with its position (GPS)"] if header.gps else []
     return ", ".join(parts)

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pillow_heif import register_heif_opener
 
 from curation import open_dataset
 from curation.fixes import apply_fixes
 
 LoadSample = Callable[..., Image.Image]
+register_heif_opener()
 
 MARK = b"47.3769N 8.5417E"
 XMP = b"<x:xmpmeta><exif:GPSLatitude>" + MARK + b"</exif:GPSLatitude></x:xmpmeta>"
@@ -86,6 +88,7 @@ HIDDEN: dict[str, Callable[[Image.Image], bytes]] = {
     "exif.webp": lambda image: encoded(image, "WEBP", exif=exif()),
     "xmp.webp": lambda image: encoded(image, "WEBP", lossless=True, xmp=XMP),
     "exif.tif": lambda image: encoded(image, "TIFF", exif=exif()),
+    "exif.heic": lambda image: encoded(image, "HEIF", exif=exif()),
     "exif.avif": lambda image: encoded(image, "AVIF", exif=exif()),
     "comment.gif": lambda image: encoded(image, "GIF", comment=MARK),
     "after-the-end.bmp": lambda image: encoded(image, "BMP") + MARK,
