@@ -5,7 +5,7 @@ Only what is cheap to import is named here; `curation.photo` and `curation.lint`
 
 from curation.dataset import PHOTO_SUFFIXES, Dataset, Photo, exclude, include, open_dataset, save_captions
 from curation.errors import CurationError
-from curation.report import Finding, Kind, Report, Severity, Skipped, Verdict, to_json
+from curation.report import Finding, Kind, Report, Severity, Skipped, Verdict
 
 __all__ = [
     "PHOTO_SUFFIXES",
@@ -22,5 +22,4 @@ __all__ = [
     "include",
     "open_dataset",
     "save_captions",
-    "to_json",
 ]

@@ -20,6 +20,7 @@ from curation.foreign_formats import foreign_files
 from curation.needs import TrainingNeeds
 from curation.report import SEVERITIES, Finding, Kind, Report, Skipped
 from curation.selection import Selection
+from curation.suppressions import apply, read_suppressions
 
 __all__ = ["Selection", "TrainingNeeds", "lint"]
 
@@ -36,11 +37,12 @@ def lint(
     on_progress: OnProgress = lambda done, total: None,
     detector: FaceDetector | None = None,
 ) -> Report:
-    """Judge the photos that training would use.
+    """Judge the photos that training would use, and set apart what a person suppressed.
 
     on_progress: told (done, total) photos measured.  detector: what looks for faces; the best one at hand when None.
-    What was measured is stored even when it is interrupted.
+    What was measured is stored even when it is interrupted. Raises CurationError for suppressions that are not valid.
     """
+    suppressions = read_suppressions(dataset.root)
     rules = selection.rules(kind)
     parts = _parts(rules, kind)
     if detector is None and "faces" in parts:
@@ -65,7 +67,10 @@ def lint(
     findings = [selection.judged(result) for result in results if isinstance(result, Finding)]
     skipped = tuple(result for result in results if isinstance(result, Skipped))
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # stable: rules stay in their order
-    return Report(str(dataset.root), len(dataset.photos), tuple(findings), skipped)
+    excluded = len(dataset.photos) - len(dataset.trainable)
+    report = Report(str(dataset.root), len(dataset.photos), tuple(findings), skipped, excluded)
+    hashes = {measured.name: measured.facts.file.sha256 for measured in photos}
+    return apply(report, dataset, suppressions, hashes, {rule.code for rule in rules})
 
 
 def _parts(rules: Sequence[Rule], kind: Kind) -> frozenset[Part]:

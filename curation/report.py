@@ -1,12 +1,8 @@
-"""What a lint found, as values, and as JSON or text."""
+"""What a lint found, as values."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from itertools import groupby
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
-
-from curation.text import visible
 
 Severity = Literal["error", "warning", "info"]
 Verdict = Literal["ready", "attention", "blocked"]
@@ -61,13 +57,54 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Suppression:
+    """A person's word that what a rule finds on these photos is fine.
+
+    photos: the SHA-256 of each file, by the name it had then; none for findings about the whole set.
+    date: of the decision, as 2026-11-23.
+    """
+
+    code: str
+    photos: Mapping[str, str]
+    reason: str
+    date: str
+
+
+@dataclass(frozen=True)
+class Suppressed:
+    """A finding that a person said is fine, and why."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """Of one rule: its worst severity, its findings, the different photos that they name, and suppressed findings."""
+
+    code: str
+    rule: str
+    severity: Severity
+    findings: int
+    photos: int
+    suppressed: int
+
+
+@dataclass(frozen=True)
 class Report:
-    """The findings on a dataset, worst first.  photos: how many candidate files it has, readable or not."""
+    """The findings on a dataset, worst first.
+
+    photos: how many candidate files it has, readable or not.  excluded: how many of them are left out, and not judged.
+    unused_suppressions: those whose rule was applied, and found nothing that they speak of.
+    """
 
     dataset: str
     photos: int
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
+    excluded: int = 0
+    suppressed: tuple[Suppressed, ...] = ()
+    unused_suppressions: tuple[Suppression, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -77,60 +114,22 @@ class Report:
             return "blocked"
         return "attention" if "warning" in severities else "ready"
 
+    @property
+    def statistics(self) -> tuple[Count, ...]:
+        """How often each rule found something, in the order of the findings; then those that are only suppressed."""
+        everything = [*self.findings, *(one.finding for one in self.suppressed)]
+        firsts: dict[str, Finding] = {}
+        for finding in everything:
+            firsts.setdefault(finding.code, finding)
+        return tuple(map(self._count, firsts.values()))
+
     def reaches(self, severity: Severity) -> bool:
         """Whether any finding is of this severity or worse."""
         bad = SEVERITIES[: SEVERITIES.index(severity) + 1]
         return any(finding.severity in bad for finding in self.findings)
 
-
-def to_json(report: Report) -> str:
-    """The report as one JSON object (version 1), without a trailing newline. ASCII, so any terminal can carry it."""
-    return json.dumps(
-        {
-            "version": 1,
-            "dataset": report.dataset,
-            "photos": report.photos,
-            "verdict": report.verdict,
-            "findings": [asdict(finding) for finding in report.findings],
-            "skipped": [asdict(skipped) for skipped in report.skipped],
-        },
-        indent=2,
-    )
-
-
-def to_text(report: Report) -> str:
-    """The report for a reader: findings grouped by rule, worst first, then what was not checked, then the verdict."""
-    lines: list[str] = []
-    for (severity, code, rule), group in groupby(report.findings, lambda f: (f.severity, f.code, f.rule)):
-        lines += [f"{severity} {code} {rule}", *_group_lines(list(group)), ""]
-    if report.skipped:
-        lines += ["not checked", *_skipped_lines(report.skipped), ""]
-    return "\n".join([*lines, verdict_line(report)])
-
-
-def verdict_line(report: Report) -> str:
-    """The verdict and the counts behind it, in one line."""
-    counts = [_count(sum(f.severity == severity for f in report.findings), severity) for severity in SEVERITIES]
-    return f"{VERDICT_WORDS[report.verdict]}: {_count(report.photos, 'photo')}, {', '.join(counts)}."
-
-
-def _group_lines(findings: Sequence[Finding]) -> list[str]:
-    """The findings of one rule; each fix stands once, after the findings that share it."""
-    lines = []
-    for fix, sharing in groupby(findings, lambda finding: finding.fix):
-        for finding in sharing:
-            photos = ", ".join(visible(name) for name in finding.photos) or "the whole set"
-            lines.append(f"  {photos}: {visible(finding.message)}")
-        lines += [f"    fix: {visible(fix)}"] if fix else []
-    return lines
-
-
-def _skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
-    codes: dict[str, list[str]] = {}
-    for one in sorted(skipped, key=lambda one: one.code):
-        codes.setdefault(one.reason, []).append(one.code)
-    return [f"  {', '.join(of_reason)}: {visible(reason)}" for reason, of_reason in codes.items()]
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 or word == "info" else f"{number} {word}s"
+    def _count(self, first: Finding) -> Count:
+        findings = [finding for finding in self.findings if finding.code == first.code]
+        photos = {name for finding in findings for name in finding.photos}
+        suppressed = sum(one.finding.code == first.code for one in self.suppressed)
+        return Count(first.code, first.rule, first.severity, len(findings), len(photos), suppressed)

@@ -9,7 +9,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from curation.errors import StatedError
-from loratui.commands import caption, demo, doctor, lint, models, project, results, runs
+from loratui.commands import (
+    caption,
+    demo,
+    doctor,
+    exclude,
+    explain,
+    lint,
+    models,
+    project,
+    results,
+    runs,
+    suppress,
+)
 from loratui.commands.options import RunsDir
 
 app = typer.Typer(
@@ -23,7 +35,10 @@ app = typer.Typer(
 
 PHOTOS, TRAINING, RESULTS = "Photos", "Training", "Results"
 app.command(rich_help_panel=PHOTOS)(lint.lint)
-app.command(rich_help_panel=PHOTOS)(lint.explain)
+app.command(rich_help_panel=PHOTOS)(explain.explain)
+app.command(rich_help_panel=PHOTOS)(suppress.suppress)
+app.command(rich_help_panel=PHOTOS)(exclude.exclude)
+app.command(rich_help_panel=PHOTOS)(exclude.include)
 app.add_typer(caption.app, name="caption", rich_help_panel=PHOTOS)
 app.add_typer(models.app, name="models", rich_help_panel=PHOTOS)
 app.command(rich_help_panel=TRAINING)(project.init)

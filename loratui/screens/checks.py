@@ -13,7 +13,7 @@ from textual.worker import get_current_worker
 
 from curation.dataset import Dataset, exclude, include
 from curation.errors import StatedError
-from curation.report import Finding, Report, Skipped, verdict_line
+from curation.report import Finding, Report, Skipped
 from curation.text import visible
 from engine.config import TrainConfig
 from engine.plan import training_needs
@@ -133,7 +133,11 @@ class ChecksScreen(StepScreen):
 
     def _draw_report(self, report: Report) -> None:
         self.query_one(QuietBar).display = False
-        self.query_one("#verdict-line", Static).update(visible(verdict_line(report)))
+        from curation.formats.text import verdict_line
+        from curation.verdict import actions
+
+        first = [f"First: {one.text}" for one in actions(report)[:1]]
+        self.query_one("#verdict-line", Static).update("\n".join(map(visible, [verdict_line(report), *first])))
         entries: list[Finding | Skipped] = [*report.findings, *report.skipped]
         self._entries: Mapping[str, Finding | Skipped] = {str(number): entry for number, entry in enumerate(entries)}
         table = self.query_one(QuietTable)

@@ -1,12 +1,11 @@
-"""A report reads the same to a person and to a program."""
+"""A report's verdict and its counts follow from its findings."""
 
-import json
-
-from curation import Finding, Report, Skipped, to_json
-from curation.report import to_text
+from curation import Finding, Report, Skipped
+from curation.report import Count, Suppressed
 
 BLURRED = Finding("IMG002", "blurred", "warning", ("a.jpg",), 41.5, 60.0, "Nothing is sharp.", "use another")
-EVIL = Finding("CAP003", "identical-captions", "info", ("\x1b[2J[red].jpg",), None, None, "it says\n\x1b[31mred", None)
+SOFT = Finding("IMG002", "blurred", "info", ("b.jpg",), 99.5, 135.0, "It is rather soft.", "look at it")
+NOTE = Finding("SET002", "too-few-photos", "info", (), 3, 10, "Photos: 3.", None)
 ERROR = Finding("FIL001", "unreadable", "error", ("b.jpg",), None, None, "It cannot be read.", None)
 
 
@@ -16,9 +15,9 @@ def report(*findings: Finding) -> Report:
 
 def test_the_verdict_follows_the_worst_finding() -> None:
     assert report().verdict == "ready"
-    assert report(EVIL).verdict == "ready"
-    assert report(EVIL, BLURRED).verdict == "attention"
-    assert report(EVIL, BLURRED, ERROR).verdict == "blocked"
+    assert report(NOTE).verdict == "ready"
+    assert report(BLURRED, NOTE).verdict == "attention"
+    assert report(ERROR, BLURRED, NOTE).verdict == "blocked"
 
 
 def test_a_severity_is_reached_by_itself_and_by_worse_ones() -> None:
@@ -28,43 +27,10 @@ def test_a_severity_is_reached_by_itself_and_by_worse_ones() -> None:
     assert not report().reaches("info")
 
 
-def test_json_has_exactly_the_promised_fields() -> None:
-    assert json.loads(to_json(report(BLURRED))) == {
-        "version": 1,
-        "dataset": "photos",
-        "photos": 3,
-        "verdict": "attention",
-        "findings": [
-            {
-                "code": "IMG002",
-                "rule": "blurred",
-                "severity": "warning",
-                "photos": ["a.jpg"],
-                "value": 41.5,
-                "threshold": 60.0,
-                "message": "Nothing is sharp.",
-                "fix": "use another",
-                    "regions": [],
-            }
-        ],
-        "skipped": [{"code": "FAC004", "reason": "no face pack"}],
-    }
-
-
-def test_text_shows_findings_fixes_skipped_checks_and_the_verdict() -> None:
-    assert to_text(report(BLURRED)).splitlines() == [
-        "warning IMG002 blurred",
-        "  a.jpg: Nothing is sharp.",
-        "    fix: use another",
-        "",
-        "not checked",
-        "  FAC004: no face pack",
-        "",
-        "Needs attention: 3 photos, 0 errors, 1 warning, 0 info.",
-    ]
-
-
-def test_outside_text_cannot_steer_the_terminal() -> None:
-    assert "\x1b" not in to_text(report(EVIL))
-    assert r"\x1b[2J[red].jpg: it says\n\x1b[31mred" in to_text(report(EVIL))
-    assert "\x1b" not in to_json(report(EVIL))
+def test_statistics_count_by_rule_at_its_worst_severity_and_tell_what_is_suppressed() -> None:
+    suppressed = (Suppressed(ERROR, "known"), Suppressed(BLURRED, "fog"))
+    assert Report("photos", 3, (BLURRED, SOFT, NOTE), (), suppressed=suppressed).statistics == (
+        Count("IMG002", "blurred", "warning", 2, 2, 1),
+        Count("SET002", "too-few-photos", "info", 1, 0, 0),
+        Count("FIL001", "unreadable", "error", 0, 0, 1),
+    )
