@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +36,7 @@ def auto(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace captions that are there.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Photos that the model sees at once.")] = 8,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the captions, and save none.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, and save nothing.")] = False,
     caption_column: CaptionColumn = "prompt",
 ) -> None:
     """Let a model caption the photos that have no caption.
@@ -49,9 +49,11 @@ def auto(
     """
     from curation import open_dataset
     from curation.captioners import load_captioner, photos_to_caption
+    from curation.captions import Context, Template
     from engine.extras import require
 
-    if template is not None and "{caption}" not in template:
+    form = Template(template or "{caption}")
+    if form.apply("", Context()) == form.apply("a", Context()):
         raise typer.BadParameter('--template says where the caption goes: "a photo of TOK woman, {caption}".')
     dataset = open_dataset(photos, caption_column)
     names = photos_to_caption(dataset, photo or [], overwrite)
@@ -65,10 +67,11 @@ def auto(
     try:
         with contextlib.closing(_captioned(dataset, names, captioner, batch_size)) as batches:
             for batch in batches:
-                saved += _keep(dataset, batch, template, f"Caption with {model}", dry_run)
+                captions = {name: form.apply(text, Context()) for name, text in batch.captions.items()}
+                saved += _show(dataset, captions) if dry_run else _save(dataset, captions, f"Caption with {model}")
                 unreadable += _say_unreadable(batch)
     except KeyboardInterrupt:
-        _say(f"Stopped. {saved} captions are saved; the same command goes on with the others.")
+        _say(f"Stopped. {0 if dry_run else saved} captions are saved; the same command goes on with the others.")
         raise typer.Exit(130) from None
     _say(f"Captioned {saved} of {len(names)} photos{'; nothing was saved (--dry-run)' if dry_run else ''}.")
     if unreadable:
@@ -100,15 +103,20 @@ def _captioned(
             progress.advance(task, len(batch.captions) + len(batch.unreadable))
 
 
-def _keep(dataset: "Dataset", batch: "Captioned", template: str | None, summary: str, dry_run: bool) -> int:
-    """Save and print what a batch gave; returns how many captions."""
+def _show(dataset: "Dataset", captions: Mapping[str, str]) -> int:
+    """Print what would change, as a diff; returns how many captions."""
+    from curation.captions import CaptionChange, diff
+
+    before = {photo.name: photo.caption for photo in dataset.photos}
+    if captions:
+        typer.echo(diff(CaptionChange(name, before[name], caption) for name, caption in captions.items()))
+    return len(captions)
+
+
+def _save(dataset: "Dataset", captions: Mapping[str, str], summary: str) -> int:
+    """Save captions and print the photos' names; returns how many."""
     from curation.captioners import fill
 
-    captions = {name: (template or "{caption}").replace("{caption}", text) for name, text in batch.captions.items()}
-    if dry_run:
-        for name, caption in captions.items():
-            typer.echo(visible(f"{name}: {caption}"))
-        return len(captions)
     taken = fill(dataset, captions, summary)
     for name in taken:
         typer.echo(visible(name))
