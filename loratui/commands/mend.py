@@ -102,7 +102,8 @@ def mend(
     for fix in fixes:
         say(f"{DONE[fix.action]} {fix.photo}: {fix.code} {fix.description}")
     copy = mended.copy
-    say(f"{'Wrote' if mended.written else 'Up to date:'} {len(copy.photos)} photos in {copy.root}.")
+    count = f"{len(copy.photos)} photos"
+    say(f"Wrote {count} to {copy.root}." if mended.written else f"{copy.root} is up to date: {count}.")
     if mended.recorded and mended.written:
         say(f"`loratui undo {dataset.root}` takes it back.")
     if repointing is None:

@@ -100,7 +100,7 @@ def test_a_second_fix_is_up_to_date_and_may_still_point_there(faulty: Path, conf
     loratui("lint", "photos", "--fix")
     before = everything(Path("photos-fixed"))
     result = loratui("lint", "photos", "--fix", "--update-config")
-    assert f"Up to date: 5 photos in {faulty.parent}/photos-fixed." in result.stderr
+    assert f"{faulty.parent}/photos-fixed is up to date: 5 photos." in result.stderr
     assert everything(Path("photos-fixed")) == before
     assert config.read_text() == CONFIG.format('"photos-fixed"')
 
