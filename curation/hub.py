@@ -18,6 +18,9 @@ from curation.regular import read_regular
 from curation.text import visible
 
 HUB_SECONDS = 10.0
+PHOTOS = "photos"
+"""The folder's name; its parent is named after the dataset's revision, and may take a mended copy too."""
+
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PLAIN_NAME = re.compile(r"\w[\w .()+-]{0,99}")
 
@@ -121,7 +124,7 @@ def _from_disk(folder: Path, fetch: bool) -> Path:
         if path.is_file() and ".loratui" not in path.parts:
             stamps.append((path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns))
     place = str(folder.resolve())
-    target = _cache() / f"{Path(place).name}--{_digest(place)}" / _digest(stamps)
+    target = _cache() / f"{Path(place).name}--{_digest(place)}" / _digest(stamps) / PHOTOS
     if target.is_dir() or not fetch:
         return target if target.is_dir() else folder
     datasets = _datasets(place)
@@ -130,8 +133,7 @@ def _from_disk(folder: Path, fetch: bool) -> Path:
 
 def _from_hub(name: str, fetch: bool) -> Path:
     home = _cache() / name.replace("/", "--")
-    read = [folder for folder in home.glob("[!.]*") if folder.is_dir()]
-    if read:
+    if read := list(home.glob(f"*/{PHOTOS}")):
         return max(read, key=lambda folder: folder.stat().st_mtime)
     if not fetch:
         return Path(name)
@@ -146,7 +148,7 @@ def _from_hub(name: str, fetch: bool) -> Path:
     def load(cache: str) -> Any:
         return datasets.load_dataset(name, revision=revision, cache_dir=cache)
 
-    return _materialised(name, load, home / (revision or "main"))
+    return _materialised(name, load, home / (revision or "main") / PHOTOS)
 
 
 def _datasets(name: str) -> Any:
@@ -166,7 +168,7 @@ def _materialised(name: str, load: Load, target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as temporary:
-            photos = Path(temporary, "photos")
+            photos = Path(temporary, PHOTOS)
             photos.mkdir()
             _write_photos(name, _rows(name, _train_split(name, load, str(Path(temporary, "arrow")))), photos)
             try:

@@ -1,18 +1,17 @@
 """`caption auto`: let a model write the captions that are missing."""
 
-import contextlib
-import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from curation.text import visible
 from loratui.commands.options import CaptionColumn, Photos
+from loratui.progress import progress_bar
 
 if TYPE_CHECKING:
     from curation import Dataset
-    from curation.captioners import Captioned, Captioner
+    from curation.captioners import Captioned
 
 
 def auto(
@@ -48,7 +47,7 @@ def auto(
     loratui caption auto photos --model florence-community/Florence-2-large --dry-run --photo beach.jpg
     """
     from curation import open_dataset
-    from curation.captioners import load_captioner, photos_to_caption
+    from curation.captioners import caption_photos, load_captioner, photos_to_caption
     from curation.captions import Context, Template
     from engine.extras import require
 
@@ -63,44 +62,34 @@ def auto(
     require("train", "loratui caption auto")
     _say(f"Loading {model} for {len(names)} photos.")
     captioner = load_captioner(model, prompt)
-    saved, unreadable = 0, 0
-    try:
-        with contextlib.closing(_captioned(dataset, names, captioner, batch_size)) as batches:
-            for batch in batches:
-                captions = {name: form.apply(text, Context()) for name, text in batch.captions.items()}
-                saved += _show(dataset, captions) if dry_run else _save(dataset, captions, f"Caption with {model}")
-                unreadable += _say_unreadable(batch)
-    except KeyboardInterrupt:
-        _say(f"Stopped. {0 if dry_run else saved} captions are saved; the same command goes on with the others.")
-        raise typer.Exit(130) from None
-    _say(f"Captioned {saved} of {len(names)} photos{'; nothing was saved (--dry-run)' if dry_run else ''}.")
+
+    def keep(texts: Mapping[str, str]) -> int:
+        captions = {name: form.apply(text, Context()) for name, text in texts.items()}
+        return _show(dataset, captions) if dry_run else _save(dataset, captions, f"Caption with {model}")
+
+    given, unreadable = _caption(caption_photos(dataset, names, captioner, batch_size), len(names), keep)
+    _say(f"Captioned {given} of {len(names)} photos{'; nothing was saved (--dry-run)' if dry_run else ''}.")
     if unreadable:
         raise typer.Exit(1)
 
 
-def _captioned(
-    dataset: "Dataset", names: list[str], captioner: "Captioner", batch_size: int
-) -> Generator["Captioned", None, None]:
-    """The batches, with a progress bar on stderr when that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from curation.captioners import caption_photos
-
-    console = Console(stderr=True)
-    columns = (TextColumn("captioning photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # On a terminal the names go above the bar; in a pipe they stay on stdout.
-    with Progress(
-        *columns,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),
-    ) as progress:
-        task = progress.add_task("", total=len(names))
-        for batch in caption_photos(dataset, names, captioner, batch_size):
-            yield batch
-            progress.advance(task, len(batch.captions) + len(batch.unreadable))
+def _caption(batches: Iterable["Captioned"], total: int, keep: Callable[[Mapping[str, str]], int]) -> tuple[int, int]:
+    """Hand each batch to `keep` when it is done; returns how many captions it kept, and how many photos gave none."""
+    kept = unreadable = done = 0
+    try:
+        with progress_bar("captioning photos") as show:
+            show(0, total)
+            for batch in batches:
+                kept += keep(batch.captions)
+                for name, reason in batch.unreadable.items():
+                    _say(f"Passed over {name}: {reason}.")
+                unreadable += len(batch.unreadable)
+                done += len(batch.captions) + len(batch.unreadable)
+                show(done, total)
+    except KeyboardInterrupt:
+        _say(f"Stopped after {kept} captions; the same command goes on with the others.")
+        raise typer.Exit(130) from None
+    return kept, unreadable
 
 
 def _show(dataset: "Dataset", captions: Mapping[str, str]) -> int:
@@ -121,12 +110,6 @@ def _save(dataset: "Dataset", captions: Mapping[str, str], summary: str) -> int:
     for name in taken:
         typer.echo(visible(name))
     return len(taken)
-
-
-def _say_unreadable(batch: "Captioned") -> int:
-    for name, reason in batch.unreadable.items():
-        _say(f"Passed over {name}: {reason}.")
-    return len(batch.unreadable)
 
 
 def _say(text: str) -> None:

@@ -9,6 +9,7 @@ import typer
 from curation.formats import Format
 from curation.report import Severity
 from loratui.commands.mend import mend, repointing, say, show_diff
+from loratui.commands.options import Photos
 from loratui.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ INTERRUPTED = 130
 
 
 def lint(
-    photos: Annotated[Path, typer.Argument(help="The folder of photos.")],
+    photos: Photos,
     kind: Annotated[
         Literal["person", "object", "style", "character"] | None,
         typer.Option(help="What is learned; chooses rules. [default: the config's, else object]", show_default=False),
