@@ -326,7 +326,7 @@ CASES: tuple[Case, ...] = (
     Case("REG001", "class images are small copies", _class_images(400, copies=True), needs=PRIOR),
     Case("REG002", "class images of 300 pixels", _class_images(300, copies=False), needs=PRIOR),
     Case("REG003", "half of those wanted", _together(_class_images(1024, copies=False)), needs=PRIOR),
-    Case("CAP001", "no caption on some", _captions(lambda n: "" if n else "a can")),
+    Case("CAP004", "an empty caption on all but one", _captions(lambda n: "" if n else "a can")),
     Case("CAP002", "no trigger word", _captions(lambda n: f"a can number {n}"), needs=TOK),
     Case("CAP003", "one caption for all", _captions(lambda n: "a photo of TOK")),
     Case("CAP006", "sidecar says otherwise", _captions(lambda n: f"caption {n}", sidecar=True)),

@@ -56,6 +56,16 @@ class Dataset:
         """The photos that training uses: those not excluded."""
         return tuple(photo for photo in self.photos if photo.excluded is None)
 
+    @property
+    def disagreeing(self) -> tuple[str, ...]:
+        """The photos whose caption files hold another caption than the metadata file, which wins; spaces aside."""
+        lines = {name: sidecar.caption for name, sidecar in self.sidecars.items() if sidecar.caption is not None}
+        return tuple(
+            photo.name
+            for photo in self.photos
+            if photo.name in lines and (photo.caption or "").split() != lines[photo.name].split()
+        )
+
 
 def open_dataset(root: Path, caption_column: str = "prompt") -> Dataset:
     """Read the folder: photos at any depth, hidden files and folders skipped.

@@ -10,6 +10,7 @@ class TrainingNeeds:
 
     resolution: training size in pixels.  center_crop: the square is cut from the middle, not at a random place.
     token_abstraction: trigger words, of which every caption needs one.  num_new_tokens: that each becomes.
+    tokenizer: the base model's own `merges.txt` or `tokenizer.json`, None where it is not on this disk.
     instance_prompt: the caption of photos that have none.
     class_data_dir: folder of class images, None without prior preservation.  num_class_images: that training wants.
     """
@@ -21,3 +22,4 @@ class TrainingNeeds:
     center_crop: bool = False
     class_data_dir: Path | None = None
     num_class_images: int = 0
+    tokenizer: Path | None = None

@@ -39,6 +39,30 @@ def model_problem(model: ModelSection) -> EngineError | None:
     return problem
 
 
+def tokenizer_file(model: ModelSection) -> Path | None:
+    """The base model's vocabulary, `merges.txt` or `tokenizer.json`, or None where it is not on this disk."""
+    name = model.pretrained_model_name_or_path
+    for file in ("merges.txt", "tokenizer.json"):
+        path = typed_path(name) / "tokenizer" / file
+        if path.is_file():
+            return path
+        if HUB_ID.fullmatch(name) and (cached := _cached(name, model.revision, f"tokenizer/{file}")):
+            return cached
+    return None
+
+
+def _cached(name: str, revision: str | None, file: str) -> Path | None:
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:  # the base install
+        return None
+    try:
+        found = try_to_load_from_cache(name, file, revision=revision)
+    except ValueError:  # what looks like a hub id, and is none
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
 def _problem(name: str, revision: str | None, files: list[str]) -> EngineError | None:
     path = typed_path(name)
     if path.is_dir():

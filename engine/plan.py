@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from curation.needs import TrainingNeeds
 from engine.config import TrainConfig
 from engine.errors import ConfigError
+from engine.model_files import tokenizer_file
 from engine.paths import typed_path
 
 # LoRA-ease keeps the steps that it derives from the number of photos within these.
@@ -108,6 +109,7 @@ def training_needs(config: TrainConfig) -> TrainingNeeds:
         center_crop=config.data.center_crop,
         class_data_dir=typed_path(prior.class_data_dir) if prior.class_data_dir else None,
         num_class_images=prior.num_class_images if prior.with_prior_preservation else 0,
+        tokenizer=tokenizer_file(config.model),
     )
 
 

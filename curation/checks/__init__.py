@@ -2,7 +2,17 @@
 
 import difflib
 
-from curation.checks.captions import IdenticalCaptions, MissingCaption, TriggerWordAbsent
+from curation.checks.caption_files import Encoding, OrphanedRow, OrphanedSidecar, SidecarDisagrees
+from curation.checks.captions import (
+    CommonFragment,
+    ControlCharacters,
+    EmptyCaption,
+    IdenticalCaptions,
+    MissingCaption,
+    TooLong,
+    TriggerWordAbsent,
+    TriggerWordDoubled,
+)
 from curation.checks.class_images import ClassImageOrigin, ClassImageSize, ShowsSubject, TooFewClassImages
 from curation.checks.dataset_wide import RepeatedBackground, TooFewPhotos
 from curation.checks.duplicates import ExactDuplicate, MirroredCopy, NearDuplicate
@@ -60,8 +70,16 @@ _ORDER: tuple[Rule, ...] = (
     WrongExtension(),
     ClashingNames(),
     ClassImageSize(),
+    Encoding(),
     TriggerWordAbsent(),
+    TriggerWordDoubled(),
+    TooLong(),
     MissingCaption(),
+    EmptyCaption(),
+    SidecarDisagrees(),
+    OrphanedRow(),
+    OrphanedSidecar(),
+    ControlCharacters(),
     Rotated(),
     ColourMode(),
     BitDepth(),
@@ -70,6 +88,7 @@ _ORDER: tuple[Rule, ...] = (
     TooFewClassImages(),
     ClassImageOrigin(),
     IdenticalCaptions(),
+    CommonFragment(),
     TooFewPhotos(),
 )
 

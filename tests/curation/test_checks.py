@@ -226,7 +226,9 @@ def test_cap001_is_a_note_when_no_photo_has_a_caption_and_a_warning_when_some_ha
     (photos / "cat.txt").write_text("a cat")
     (photos / "rocket.txt").write_text(" \n")
     (finding,) = found(lint_folder(photos), "CAP001")
-    assert (finding.severity, finding.photos) == ("warning", ("astronaut.png", "coffee.png", "rocket.png"))
+    assert (finding.severity, finding.photos) == ("warning", ("astronaut.png", "coffee.png"))
+    (empty,) = found(lint_folder(photos), "CAP004")
+    assert (empty.severity, empty.photos) == ("warning", ("rocket.png",))
 
 
 def test_cap001_names_the_columns_that_the_metadata_has(photos: Path, lint_folder: Lint, found: Found) -> None:
