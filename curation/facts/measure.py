@@ -15,6 +15,7 @@ from curation.facts.pixels import Pixels
 from curation.facts.quality import measure_quality
 from curation.photo import Undecodable, decode
 from curation.regular import read_regular
+from curation.subject import measure_subject
 
 LEAST_SIDE = 1024
 """Pixels that the shorter side keeps when a larger photo is halved to measure it: what training usually keeps."""
@@ -23,6 +24,7 @@ _MEASUREMENTS: Mapping[Part, Callable[[Pixels], Any]] = {
     "quality": measure_quality,
     "hashes": measure_hashes,
     "background": measure_background,
+    "subject": measure_subject,
 }
 
 
