@@ -27,6 +27,12 @@ def read_suppressions(root: Path) -> tuple[Suppression, ...]:
     return _read(root)[1]
 
 
+def dump(suppressions: Sequence[Suppression]) -> bytes:
+    """The content of the file."""
+    entries = [asdict(one) for one in suppressions]
+    return (json.dumps({"version": 1, "suppressions": entries}, indent=1) + "\n").encode("ascii")
+
+
 def suppress(dataset: Dataset, code: str, names: Collection[str], reason: str) -> Suppression:
     """Suppress what the rule finds on these photos: on each of them, on all, or on some of them together.
 
@@ -152,5 +158,4 @@ def _write(root: Path, summary: str, edit: Callable[[tuple[Suppression, ...]], t
     before, old = _read(root)
     new = edit(old)
     if new != old:
-        text = json.dumps({"version": 1, "suppressions": [asdict(one) for one in new]}, indent=1) + "\n"
-        journal.record(root, summary, [Change(root / FILE, before, text.encode("ascii"))])
+        journal.record(root, summary, [Change(root / FILE, before, dump(new))])

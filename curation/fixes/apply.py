@@ -8,9 +8,9 @@ from pathlib import Path
 from curation.atomic import sync
 from curation.dataset import Dataset, open_dataset
 from curation.errors import CurationError
-from curation.fixes.copy import Files, OnProgress, copied_files, differing, fill, workshop
+from curation.fixes.copy import OnProgress, differing, fill, workshop
 from curation.fixes.plan import Fix, exclusions, staying
-from curation.fixes.rendition import renditions
+from curation.fixes.rendition import Rendition, renditions
 from curation.journal import Change, Entry, history, made_files, record
 from curation.text import visible
 
@@ -45,17 +45,17 @@ def apply_fixes(
     target = (default_output(dataset) if output is None else output).resolve()
     changes = [*changes, *exclusions(dataset, fixes)]
     recorded = _can_be_recorded(dataset.root, changes)
-    photos = staying(dataset, fixes)
-    if not photos:
+    remaining = staying(dataset, fixes)
+    if not remaining:
         raise CurationError("The fixes would leave no photo.", "Keep some with --ignore CODE, or add better photos.")
     try:
         taken = _is_taken(dataset, target)
-        files = copied_files(dataset, renditions(photos, fixes))
+        photos = renditions(remaining, fixes)
         with workshop(target) as folder:
             if taken:
-                _must_be_this_copy(dataset, target, files, on_progress)
+                _must_be_this_copy(dataset, photos, target, on_progress)
             else:
-                fill(files, folder, on_progress)
+                fill(dataset, photos, folder, on_progress)
                 folder.replace(target)
                 sync(target.parent)
             if recorded:
@@ -97,8 +97,8 @@ def _is_taken(dataset: Dataset, target: Path) -> bool:
     return target.exists() and any(target.iterdir())
 
 
-def _must_be_this_copy(dataset: Dataset, target: Path, files: Files, on_progress: OnProgress) -> None:
-    names = differing(files, target, on_progress)
+def _must_be_this_copy(dataset: Dataset, photos: Sequence[Rendition], target: Path, on_progress: OnProgress) -> None:
+    names = differing(dataset, photos, target, on_progress)
     if not names:
         return
     maker = _maker(dataset.root, target)

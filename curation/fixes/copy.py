@@ -2,11 +2,13 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -16,21 +18,39 @@ from curation.dataset import Dataset
 from curation.errors import CurationError
 from curation.fixes.rendition import Rendition, encoded
 from curation.journal import made_files
-from curation.patch import digest
+from curation.regular import read_regular
+from curation.suppressions import FILE as SUPPRESSIONS
+from curation.suppressions import dump, read_suppressions
 from curation.text import visible
-
-Files = Mapping[str, Callable[[], bytes]]
-"""What makes the content of each file, by its name in the folder: photos are large, and made one by one."""
 
 OnProgress = Callable[[int, int], None]
 T = TypeVar("T")
 
 
-def copied_files(dataset: Dataset, photos: Sequence[Rendition]) -> Files:
-    """Every file of the copy."""
-    made = {rendition.name: partial(encoded, rendition) for rendition in photos}
-    texts = caption_files(dataset, photos)
-    return {**made, **{name: partial(_itself, content) for name, content in texts.items()}}
+def fill(dataset: Dataset, photos: Sequence[Rendition], folder: Path, on_progress: OnProgress) -> None:
+    """Write all files of the copy, each synced. Raises OSError, and CurationError for a photo's fault."""
+
+    def write(name: str, content: bytes) -> str:
+        write_bytes(folder / name, content)
+        return _sha256(name, content)
+
+    hashes = dict(_made(dataset, photos, write, on_progress))
+    for name, content in _suppressions(dataset, photos, hashes).items():
+        write_bytes(folder / name, content)
+    sync(folder)
+
+
+def differing(dataset: Dataset, photos: Sequence[Rendition], folder: Path, on_progress: OnProgress) -> list[str]:
+    """The names of files that the folder has otherwise than the copy, lacks, or has besides. Raises CurationError."""
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    expected = {photo.name for photo in photos} | caption_files(dataset, photos).keys()
+    names = {name for name in there ^ expected if PurePosixPath(name).parts[0] != SUPPRESSIONS.parts[0]}
+    if names:  # before a folder of something else is read
+        return sorted(names)
+    hashes = dict(_made(dataset, photos, _sha256, on_progress))
+    hashes |= {name: _sha256(name, content) for name, content in _suppressions(dataset, photos, hashes).items()}
+    found = made_files(folder)
+    return sorted(name for name in hashes.keys() | found.keys() if hashes.get(name) != found.get(name))
 
 
 def caption_files(dataset: Dataset, photos: Sequence[Rendition]) -> dict[str, bytes]:
@@ -44,22 +64,6 @@ def caption_files(dataset: Dataset, photos: Sequence[Rendition]) -> dict[str, by
         if old in dataset.sidecars:
             files[PurePosixPath(new).with_suffix(".txt").as_posix()] = dataset.sidecars[old].content
     return files
-
-
-def differing(files: Files, folder: Path, on_progress: OnProgress) -> list[str]:
-    """The names of files that the folder has otherwise, lacks, or has besides. Raises CurationError."""
-    there = made_files(folder)
-    names = sorted(there.keys() ^ files.keys())
-    if names:
-        return names
-    return [name for name, made in _made(files, _digest, on_progress) if made != there[name]]
-
-
-def fill(files: Files, folder: Path, on_progress: OnProgress) -> None:
-    """Write the files, each synced. Raises OSError, and CurationError for a photo's fault."""
-    for _ in _made(files, partial(_write, folder), on_progress):
-        pass
-    sync(folder)
 
 
 @contextmanager
@@ -83,31 +87,51 @@ def workshop(target: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _itself(content: bytes) -> bytes:
-    return content
+def _made(
+    dataset: Dataset, photos: Sequence[Rendition], use: Callable[[str, bytes], T], on_progress: OnProgress
+) -> Iterator[tuple[str, T]]:
+    """Make photos and captions, on all processors and one by one, and yield each name with what became of its content.
 
-
-def _made(files: Files, use: Callable[[str, bytes], T], on_progress: OnProgress) -> Iterator[tuple[str, T]]:
-    """Make the files on all processors, and yield each name with what became of its content."""
+    use: takes the name in the copy and the content.
+    """
+    makers = {photo.name: partial(encoded, photo) for photo in photos}
+    texts = caption_files(dataset, photos)
+    names = [*makers, *texts]
 
     def make(name: str) -> T:
-        return use(name, files[name]())
+        return use(name, makers[name]() if name in makers else texts[name])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            for done, (name, result) in enumerate(zip(files, pool.map(make, files), strict=True), start=1):
-                on_progress(done, len(files))
+            for done, (name, result) in enumerate(zip(names, pool.map(make, names), strict=True), start=1):
+                on_progress(done, len(names))
                 yield name, result
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _digest(name: str, content: bytes) -> str | None:
-    return digest(content)
+def _suppressions(dataset: Dataset, photos: Sequence[Rendition], hashes: Mapping[str, str]) -> dict[str, bytes]:
+    """What a person suppressed on these photos; they are known by their content, which is another one in the copy.
+
+    hashes: SHA-256 of the copied files, by name.
+    """
+    suppressions = read_suppressions(dataset.root)
+    if not suppressions:
+        return {}
+    copies: dict[str, dict[str, str]] = {}
+    for photo in photos:
+        original = _sha256(photo.photo.name, read_regular(photo.photo.path))
+        copies.setdefault(original, {})[photo.name] = hashes[photo.name]
+    kept = []
+    for one in suppressions:
+        copied = {name: copy for original in one.photos.values() for name, copy in copies.get(original, {}).items()}
+        if copied or not one.photos:
+            kept.append(replace(one, photos=copied))
+    return {SUPPRESSIONS.as_posix(): dump(kept)} if kept else {}
 
 
-def _write(folder: Path, name: str, content: bytes) -> None:
-    write_bytes(folder / name, content)
+def _sha256(name: str, content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _lock(descriptor: int, target: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from curation.text import visible
 from engine.errors import ConfigError
+from loratui.progress import progress_bar
 
 if TYPE_CHECKING:
     from curation import Dataset
@@ -117,17 +118,10 @@ def mend(
 
 def _apply(dataset: "Dataset", fixes: Sequence["Fix"], output: Path | None, changes: Sequence["Change"]) -> "Mended":
     """Apply the fixes with a progress bar on stderr, when that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from curation.fixes import apply_fixes
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("writing the copy", total=None)
-        return apply_fixes(
-            dataset, fixes, output, changes, lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    with progress_bar("writing the copy") as on_progress:
+        return apply_fixes(dataset, fixes, output, changes, on_progress)
 
 
 def _agreed(repointing: Repointing) -> bool:

@@ -16,6 +16,7 @@ from curation.dataset import save_captions
 from curation.fixes import Fix, apply_fixes, plan_fixes, preview
 from curation.journal import Change, history, record, undo
 from curation.lint import Selection, lint
+from curation.suppressions import read_suppressions, suppress
 
 KILLED = 9
 LoadSample = Callable[..., Image.Image]
@@ -162,6 +163,29 @@ def test_what_would_be_done_is_told_without_doing_it(faulty: Path) -> None:
         assert line in text.splitlines() or not line, text
     assert "DUP001" in text
     assert (originals(faulty), beside(faulty), history(faulty)) == (before, state, ())
+
+
+def test_what_a_person_suppressed_stays_suppressed_in_the_copy(faulty: Path) -> None:
+    dataset = open_dataset(faulty)
+    suppress(dataset, "CAP002", ["wrong.png", "turned.jpg", "twice.jpg"], "it is a cup")
+    suppress(dataset, "IMG001", ["twice.jpg", "wrong.png"], "no larger one exists")
+    suppress(dataset, "SET002", [], "there are no more")
+    fixes = plan(dataset)
+    copy = apply_fixes(dataset, fixes).copy
+
+    kept = {one.code: one for one in read_suppressions(copy.root)}
+
+    names = [photo.name for photo in copy.photos]
+    assert list(kept) == ["CAP002", "IMG001", "SET002"]
+    assert sorted(kept["CAP002"].photos) == sorted(names)
+    assert kept["SET002"].photos == {}
+    assert [one.reason for one in kept.values()] == ["it is a cup", "no larger one exists", "there are no more"]
+    report = lint(copy)
+    assert {"IMG001", "SET002"} <= {suppressed.finding.code for suppressed in report.suppressed}
+    assert not apply_fixes(dataset, fixes).written, "with the same suppressions it is up to date"
+    suppress(dataset, "IMG002", ["turned.jpg"], "it is soft")
+    with pytest.raises(CurationError, match=r"suppressions\.json would change"):
+        apply_fixes(dataset, fixes)
 
 
 def die_at(operation: int, folder: Path, action: Callable[[], object]) -> bool:
