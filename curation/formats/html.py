@@ -94,7 +94,8 @@ def _sections(report: Report, numbers: Mapping[str, int]) -> Iterator[str]:
 
 def _article(finding: Finding, numbers: Mapping[str, int]) -> Iterator[str]:
     todo = f" <i>To do: {_text(finding.fix)}.</i>" if finding.fix else ""
-    yield f"<article><p>{_text(finding.message)}{todo}</p>"
+    narrow = ' class="one"' if len(finding.photos) == 1 else ""
+    yield f"<article{narrow}><p>{_text(finding.message)}{todo}</p>"
     for name in finding.photos:
         regions = [region for region in finding.regions if region.photo == name]
         yield f"<figure>{_image(name, numbers, regions)}<figcaption>{_name(name)}</figcaption></figure>"
@@ -117,7 +118,7 @@ def _box(region: Region) -> str:
 def _picture_rule(number: int, picture: Picture) -> str:
     """A style rule, so that a photo that many findings name is in the page once."""
     data = base64.b64encode(picture.jpeg).decode("ascii")
-    size = f"width:{picture.width}px;aspect-ratio:{picture.width}/{picture.height}"
+    size = f"width:{picture.width}px;height:{picture.height}px"
     return f".p{number}{{{size};background-image:url(data:image/jpeg;base64,{data})}}\n"
 
 
