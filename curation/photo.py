@@ -19,7 +19,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "GIF", "BMP")
 """Pillow's names of what is decoded, whatever a file's name says: EPS, for one, would run as a program."""
 
 LARGE = 32_000_000
-"""Pixels. Larger pictures are decoded one at a time: of the largest, 179 million, one takes 2 GB on its way."""
+"""Pixels. Larger pictures are decoded one at a time: one of the largest, 179 million, takes 1.4 GB on its way."""
+
+ZEROS = 512
+"""Bytes: a sector of a disk, the least that is left unwritten."""
 
 _one_large_picture = threading.Lock()
 
@@ -80,13 +83,12 @@ def decode(content: bytes, least_side: int | None = None) -> Decoded:
         raise Undecodable("damaged", "the file is empty")
     try:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
-            header = read_header(image, content)
-            if least_side is not None and header.bits == 8:
-                image.draft(None, (least_side, least_side))  # type: ignore[arg-type] - Pillow takes None for "any mode"
-            large = image.width * image.height > LARGE
+            shrinks = least_side is not None and image.format in {"JPEG", "MPO"}
+            large = image.width * image.height > LARGE and not shrinks
             with _one_large_picture if large else contextlib.nullcontext():
-                image.load()
-                return _decoded(image, header, least_side)
+                return _decoded(image, content, least_side)
+    except Undecodable:
+        raise
     except UnidentifiedImageError as error:
         if foreign := foreign_format(content):
             raise Undecodable("unsupported", f"it is {foreign}, which is not read") from error
@@ -95,21 +97,6 @@ def decode(content: bytes, least_side: int | None = None) -> Decoded:
         raise Undecodable("bomb", "it claims to have more pixels than is safe to decode") from error
     except Exception as error:  # Pillow's decoders raise anything on damaged bytes
         raise Undecodable("damaged", f"the image data is damaged or cut short ({visible(str(error))})") from error
-
-
-def _decoded(image: Image.Image, header: Header, least_side: int | None) -> Decoded:
-    turn = _TURNS.get(orientation_of(image))
-    upright = image if turn is None else image.transpose(turn)
-    alpha = None
-    if upright.has_transparency_data and upright.mode != "I;16":  # of which Pillow has no version with alpha
-        alpha = upright.convert("RGBA").getchannel("A")
-        opaque = alpha.histogram()[255]
-        header = replace(header, transparent=round(1 - opaque / (alpha.width * alpha.height), 6))
-    rgb = _to_srgb(upright, alpha)
-    times = 1
-    while least_side is not None and min(rgb.size) >= 2 * times * least_side:
-        times *= 2
-    return Decoded(rgb.reduce(times) if times > 1 else rgb, header)
 
 
 @functools.cache
@@ -122,11 +109,50 @@ def _formats() -> tuple[str, ...]:
     return tuple(format for format in FORMATS if format in Image.OPEN)
 
 
-def _to_srgb(image: Image.Image, alpha: Image.Image | None) -> Image.Image:
+def _decoded(image: Image.Image, content: bytes, least_side: int | None) -> Decoded:
+    if image.format == "JPEG" and _ends_in_zeros(content):
+        raise Undecodable("damaged", "its end is missing: only zeros are in its place")
+    header = read_header(image, content)
+    if least_side is not None:
+        image.draft(None, (least_side, least_side))  # type: ignore[arg-type] - Pillow takes None for "any mode"
+    image.load()
+    turn = _TURNS.get(orientation_of(image))
+    picture = _reduced(image, least_side)
+    if turn is not None:
+        picture = picture.transpose(turn)
+    alpha = None
+    if picture.has_transparency_data and not picture.mode.startswith("I"):  # greys of which Pillow has none with alpha
+        alpha = picture.convert("RGBA").getchannel("A")
+        share = alpha.histogram()[255] / (alpha.width * alpha.height)
+        header = replace(header, transparent=round(1 - share, 6))
+    return Decoded(_to_srgb(picture, alpha, header.bits), header)
+
+
+def _ends_in_zeros(jpeg: bytes) -> bool:
+    """Whether its scan never ends, and zeros follow: a broken download leaves that, and libjpeg takes it for grey."""
+    return jpeg.endswith(bytes(ZEROS)) and jpeg.rfind(b"\xff\xd9") < jpeg.rfind(b"\xff\xda")
+
+
+def _reduced(image: Image.Image, least_side: int | None) -> Image.Image:
+    times = 1
+    while least_side is not None and min(image.size) >= 2 * times * least_side:
+        times *= 2
+    if times == 1:
+        return image
+    if image.mode == "1":
+        image = image.convert("L")
+    elif image.mode.startswith("I;16"):
+        image = image.convert("I")
+    elif image.mode in {"P", "PA"}:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image.reduce(times)
+
+
+def _to_srgb(image: Image.Image, alpha: Image.Image | None, bits: int) -> Image.Image:
     """8-bit sRGB, over white where `alpha` is not opaque. Pixels only: EXIF, with its GPS position, stays behind."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
-        image = _eight_bit(image)
+        image = _eight_bit(image, bits)
     elif image.mode not in {"RGB", "CMYK", "L"}:
         image = image.convert("RGB")
     rgb = _through_profile(image, profile) if profile else image.convert("RGB")
@@ -138,12 +164,12 @@ def _to_srgb(image: Image.Image, alpha: Image.Image | None) -> Image.Image:
     return clean
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _eight_bit(image: Image.Image, bits: int) -> Image.Image:
     """Rescale 16-bit, 32-bit and float greys: `convert` would clip them at 255."""
     import numpy as np
 
     values = np.nan_to_num(np.array(image, dtype=np.float32), copy=False).clip(0.0)
-    full_scales = (65535.0,) if image.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
+    full_scales = (65535.0,) if bits == 16 else (1.0, 255.0, 65535.0)
     peak = float(values.max(initial=0.0))
     values *= 255.0 / next((scale for scale in full_scales if peak <= scale), peak)
     return Image.fromarray(values.round().astype(np.uint8))

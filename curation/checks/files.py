@@ -149,10 +149,11 @@ class ClashingNames(Rule):
     code = "FIL011"
     name = "clashing-names"
     severity = "warning"
+    mend = "rewrite"
     explanation = (
         "The names differ only in upper and lower case, or in how an accent is written. On the disks of macOS and "
         "Windows they are one name, so that a copy, an archive or a download there loses all but one of the photos, "
-        "and their captions with them. Rename them."
+        "and their captions with them. Rename them, or let the safe fix give them different names in the copy."
     )
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
@@ -164,7 +165,7 @@ class ClashingNames(Rule):
                 yield self.finding(
                     names,
                     f"On many disks these {len(names)} are one file.",
-                    f"rename all but {visible(names[0])}",
+                    f"rename all but {visible(names[0])} (--fix does so in a copy)",
                     value=len(names),
                     threshold=1,
                 )

@@ -153,7 +153,7 @@ class Upscaled(Rule):
             if side is not None and side < resolution:
                 yield self.finding(
                     [measured.name],
-                    f"Its shorter side has {measured.header.short_side} pixels, with the detail of {side:.0f}: "
+                    f"Its shorter side has {measured.header.short_side} pixels, with the detail of about {side:.0f}: "
                     "it was enlarged, or its focus is slightly off.",
                     "use the original, or a sharper photo",
                     value=round(side),
@@ -218,7 +218,7 @@ class Exposure(Rule):
             tones = measured.quality.tones
             clipped = tones.black + tones.white
             white = tones.white - measured.header.transparent  # which lies over white
-            glow = 1 - tones.middle - clipped if white > self.burnt else 0.0
+            glow = 1 - tones.middle - clipped
             if tones.brightest < self.dark_below:
                 yield self.finding(
                     [measured.name],
@@ -227,6 +227,8 @@ class Exposure(Rule):
                     value=tones.brightest,
                     threshold=self.dark_below,
                 )
+            elif white > self.burnt and glow <= self.glow:
+                continue  # a white backdrop
             elif clipped > self.clipped and tones.middle < self.middle:
                 yield self.finding(
                     [measured.name],
@@ -235,7 +237,7 @@ class Exposure(Rule):
                     value=tones.middle,
                     threshold=self.middle,
                 )
-            elif glow > self.glow:
+            elif white > self.burnt:
                 yield self.finding(
                     [measured.name],
                     f"{white:.0%} of it is burnt out to white.",

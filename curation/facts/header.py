@@ -68,6 +68,7 @@ def read_header(image: Image.Image, content: bytes) -> Header:
 
     content: the file's bytes. Raises whatever Pillow raises on damaged pictures; not for damaged metadata.
     """
+    bits = _bits(image, content)  # before the EXIF: that decodes a PNG, and what tells its bits is gone then
     orientation = orientation_of(image)
     width, height = image.size if orientation < 5 else image.size[::-1]
     exif = _exif(image)
@@ -79,7 +80,7 @@ def read_header(image: Image.Image, content: bytes) -> Header:
         orientation=orientation,
         # The further pictures of an MPO are views of the same scene, or previews.
         frames=1 if image.format == "MPO" else getattr(image, "n_frames", 1),
-        bits=_bits(image, content),
+        bits=bits,
         profile=_profile_name(image.info.get("icc_profile")),
         gps=_tells_position(image, exif),
         taken=_taken(_ifd(exif, ExifTags.IFD.Exif)),
@@ -100,6 +101,8 @@ def means_srgb(profile: str) -> bool:
 
 
 def _exif(image: Image.Image) -> Image.Exif:
+    if image.format == "PNG":
+        image.load()  # as its EXIF may stand after its pixels; here, so that damaged pixels are not taken for EXIF
     try:
         return image.getexif()
     except _DAMAGED_EXIF:
