@@ -28,6 +28,9 @@ FLORENCE_TASK = "<DETAILED_CAPTION>"
 CONTINUING = frozenset({"blip", "blip-2"})
 """Model types that caption without a prompt; one that is given is taken for the caption's beginning."""
 
+SMALL_FILES = (".json", ".jinja", ".model", ".txt")
+"""What is fetched of a model besides its weights, which repositories may hold in several formats."""
+
 SIDE = 1024
 """Longest side of the picture that a model is given: what SDXL is trained on, and no thousands of image tokens."""
 
@@ -119,19 +122,19 @@ def load_captioner(name: str = DEFAULT_CAPTIONER, prompt: str | None = None) -> 
     logging.set_verbosity_error()  # its advice is for programmers
     logging.disable_progress_bar()
     folder = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises where nobody has that name
-    source = str(folder) if folder.is_dir() else name
-    options = {"local_files_only": folder.is_dir() or not _hub_answers(name), "trust_remote_code": False}
-    model_type = _model_type(source, options)
+    if not folder.is_dir():
+        folder = _fetched(name)
+    model_type = _model_type(name, folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
     try:
-        processor = AutoProcessor.from_pretrained(source, **options)
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
         model: Any = AutoModelForImageTextToText.from_pretrained(
-            source, dtype=torch.float32 if device.type == "cpu" else half, **options
+            folder, dtype=torch.float32 if device.type == "cpu" else half, trust_remote_code=False
         )
         model = model.to(device).eval()
     except Exception as error:  # transformers raises anything on files that do not fit together
-        raise _unloadable(source, error) from error
+        raise _unloadable(name, error) from error
     if model_type not in CONTINUING | {"florence2"}:
         if not processor.chat_template:
             raise CurationError(
@@ -235,12 +238,13 @@ def _chat_prompt(processor: Any, question: str) -> str:
     return prompt if processor.image_token in prompt else rendered(f"{processor.image_token}\n{question}")
 
 
-def _hub_answers(name: str) -> bool:
-    """Asked once and briefly: without a network transformers would ask for each file, and wait long for each.
+def _fetched(name: str) -> Path:
+    """The folder of a hub's model in the hub's cache, with what is missing there fetched.
 
-    Raises CurationError for what can be no model of the hub, and for one that the hub does not give.
+    The hub is asked once and briefly, and the files that are here do where it does not answer: transformers would ask
+    for each file, and wait long for each.  Raises CurationError.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
     from huggingface_hub.utils import httpx
 
@@ -250,55 +254,59 @@ def _hub_answers(name: str) -> bool:
             f"Name a folder that is there, or a model of the hub: {DEFAULT_CAPTIONER}.",
         )
     try:
-        get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=HUB_SECONDS)
-    except HfHubHTTPError as error:
-        raise _unloadable(name, error) from error
-    except (httpx.HTTPError, OfflineModeIsEnabled, OSError):
-        return False
-    return True
+        try:
+            siblings = HfApi().model_info(name, timeout=HUB_SECONDS).siblings or []
+        except (httpx.TransportError, OfflineModeIsEnabled):
+            if isinstance(config := try_to_load_from_cache(name, "config.json"), str):
+                return Path(config).parent
+            raise
+        _model_type(name, Path(snapshot_download(name, allow_patterns=["config.json"])))  # before gigabytes follow
+        files = [file.rfilename for file in siblings if "/" not in file.rfilename]
+        kinds = (*SMALL_FILES, ".safetensors" if any(file.endswith(".safetensors") for file in files) else ".bin")
+        return Path(snapshot_download(name, allow_patterns=[file for file in files if file.endswith(kinds)]))
+    except (HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
+        raise hub_refusal("model", name, error) or _unloadable(name, error) from error
 
 
-def _model_type(source: str, options: Mapping[str, bool]) -> str:
-    """The kind of model by its config. Raises CurationError for one that is out of reach or does not caption."""
+def _model_type(name: str, folder: Path) -> str:
+    """The kind of model by its config. Raises CurationError for one that is none, or does not caption."""
     from transformers import PreTrainedConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
     try:
-        config, _ = PreTrainedConfig.get_config_dict(source, **options)
+        config, _ = PreTrainedConfig.get_config_dict(folder)
     except (OSError, ValueError) as error:
-        raise _unloadable(source, error) from error
+        raise _unloadable(name, error) from error
     if not config:
-        raise CurationError(f"{visible(source)} holds no model: it has no config.json.", "Name another model.")
+        raise CurationError(f"{visible(name)} holds no model: it has no config.json.", "Name another model.")
     model_type = str(config.get("model_type"))
     if model_type == "florence2" and "auto_map" in config:
-        size = "large" if "large" in source.lower() else "base"
+        size = "large" if "large" in name.lower() else "base"
         raise CurationError(
-            f"The model {visible(source)} comes with code of its own, which is not run.",
+            f"The model {visible(name)} comes with code of its own, which is not run.",
             f"Use the same model in transformers' form: --model florence-community/Florence-2-{size}",
         )
     if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         raise CurationError(
-            f"The model {visible(source)} is of the type {visible(model_type)}, which does not caption photos.",
+            f"The model {visible(name)} is of the type {visible(model_type)}, which does not caption photos.",
             f"Name one that does: {DEFAULT_CAPTIONER}, florence-community/Florence-2-base, or a vision-language model.",
         )
     return model_type
 
 
-def _unloadable(source: str, error: Exception) -> CurationError:
+def _unloadable(name: str, error: Exception) -> CurationError:
     if _is_out_of_memory(error):
-        return _out_of_memory(source, 1)
+        return _out_of_memory(name, 1)
     if isinstance(error, ImportError):
         package = re.search(r"[Pp]ackage `(\w+)`|the (\w+) library|No module named '(\w+)", str(error))
         named = next((group for group in package.groups() if group), "") if package else ""
         return CurationError(
-            f"The model {visible(source)} needs a package that is not installed{named and f': {named.lower()}'}.",
+            f"The model {visible(name)} needs a package that is not installed{named and f': {named.lower()}'}.",
             f"Run: pip install {named.lower() or 'what its page names'}",
         )
-    if not Path(source).is_dir() and (refusal := hub_refusal("model", source, error)):
-        return refusal
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
     return CurationError(
-        f"The model {visible(source)} cannot be loaded: {visible(first_line)}.",
+        f"The model {visible(name)} cannot be loaded: {visible(first_line)}.",
         "Download it again, or name another one.",
     )
 

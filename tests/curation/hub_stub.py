@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         path, tree = unquote(address.path), f"{self.api}/tree/{REVISION}"
         name = path.removeprefix(self.home).partition("/")[2]  # after the revision
-        if path in (self.api, f"{self.api}/revision/{REVISION}"):
+        if path in (self.api, f"{self.api}/revision/main", f"{self.api}/revision/{REVISION}"):
             self._json({"id": "stub", "sha": REVISION, "siblings": [{"rfilename": each} for each in self._names()]})
         elif path.startswith(tree):
             self._json(self._entries(path.removeprefix(tree).strip("/"), "recursive=true" in address.query.lower()))

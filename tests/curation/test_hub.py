@@ -208,10 +208,25 @@ def test_a_dataset_out_of_reach(tmp_path: Path, environment: dict[str, str], why
 
 
 @pytest.mark.slow
+def test_a_model_that_does_not_caption_is_refused_before_its_weights_are_fetched(photos: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
+    (model / "model.safetensors").write_bytes(b"gigabytes")
+    with hub_stub.serving("user/gpt", model, "models") as hub:
+        refused = run(hub, tmp_path, "caption", "auto", photos, "--model", "user/gpt")
+    assert refused.returncode == 2 and "gpt2, which does not caption" in refused.stderr
+    assert not list((tmp_path / "hf").rglob("*.safetensors"))
+
+
+@pytest.mark.slow
 def test_a_captioner_of_the_hub_is_fetched_once(photos: Path, tmp_path: Path) -> None:
     arguments = ("caption", "auto", photos, "--model", "user/blip", "--dry-run")
-    with hub_stub.serving("user/blip", tiny_captioners.save_blip(tmp_path / "model"), "models") as hub:
+    model = tiny_captioners.save_blip(tmp_path / "model")
+    (model / "pytorch_model.bin").write_bytes(b"as old repositories have it, beside")
+    with hub_stub.serving("user/blip", model, "models") as hub:
         fetched = run(hub, tmp_path, *arguments)
         assert fetched.stdout.count("+++") == 4, fetched.stderr
+        assert not list((tmp_path / "hf").rglob("*.bin")), "the same weights in another format"
         assert "no model user/dog on the hub" in run(hub, tmp_path, *arguments[:4], "user/dog").stderr
     assert run(DEAD_HUB, tmp_path, *arguments).stdout == fetched.stdout
