@@ -69,12 +69,12 @@ def undo(root: Path) -> Entry:
     A folder that the entry made is removed.  Raises CurationError, and changes nothing, when there is nothing to undo,
     and when a file or the folder was changed since.
     """
+    if not history(root):
+        raise _nothing_to("undo", root)
     with _open(root) as journal:
         entry = next((entry for entry in reversed(journal.entries) if entry.state == "done"), None)
         if entry is None:
-            raise CurationError(
-                f"There is nothing to undo in {visible(str(root))}.", "`loratui history` shows what was changed there."
-            )
+            raise _nothing_to("undo", root)
         intention = Intention("undo", entry)
         _must_match(root, intention)
         if entry.created is not None and entry.created.exists() and made_files(entry.created) != entry.created_files:
@@ -93,12 +93,12 @@ def redo(root: Path) -> Entry:
     Raises CurationError, and changes nothing, when there is none, when it made a folder, of which the journal keeps
     no copy, and when a file was changed since.
     """
+    if not history(root):
+        raise _nothing_to("redo", root)
     with _open(root) as journal:
         entry = next((entry for entry in journal.entries if entry.state == "undone"), None)
         if entry is None:
-            raise CurationError(
-                f"There is nothing to redo in {visible(str(root))}.", "`loratui history` shows what was changed there."
-            )
+            raise _nothing_to("redo", root)
         if entry.created is not None:
             raise CurationError(
                 f"The folder {visible(str(entry.created))} was removed, and the journal holds no copy of it.",
@@ -112,7 +112,9 @@ def redo(root: Path) -> Entry:
 
 
 def history(root: Path) -> tuple[Entry, ...]:
-    """All entries, oldest first."""
+    """All entries, oldest first. Raises CurationError for a path that is no folder."""
+    if not root.is_dir():
+        raise CurationError(f"There is no folder {visible(str(root))}.", "Check the path to the photos.")
     recover(root)
     return replayed(_read(root))[0]
 
@@ -345,6 +347,12 @@ def _remove_created(entry: Entry) -> None:
         except OSError as error:
             raise _unwritable(entry.created, error) from error
     shutil.rmtree(leaving, ignore_errors=True)
+
+
+def _nothing_to(do: str, root: Path) -> CurationError:
+    return CurationError(
+        f"There is nothing to {do} in {visible(str(root))}.", "`loratui history` shows what was written there."
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> CurationError:

@@ -15,6 +15,7 @@ from loratui.commands import (
     doctor,
     exclude,
     explain,
+    history,
     lint,
     models,
     project,
@@ -40,6 +41,9 @@ app.command(rich_help_panel=PHOTOS)(suppress.suppress)
 app.command(rich_help_panel=PHOTOS)(exclude.exclude)
 app.command(rich_help_panel=PHOTOS)(exclude.include)
 app.add_typer(caption.app, name="caption", rich_help_panel=PHOTOS)
+app.command(rich_help_panel=PHOTOS)(history.undo)
+app.command(rich_help_panel=PHOTOS)(history.redo)
+app.command(rich_help_panel=PHOTOS)(history.history)
 app.add_typer(models.app, name="models", rich_help_panel=PHOTOS)
 app.command(rich_help_panel=TRAINING)(project.init)
 app.add_typer(project.config_app, name="config", rich_help_panel=TRAINING)

@@ -1,66 +1,63 @@
 """`caption`: read and write the photos' captions."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from curation.text import visible
-from loratui.commands import caption_auto
-from loratui.commands.options import Photos
+from loratui.commands import caption_auto, caption_edits
+from loratui.commands.options import CaptionColumn, Photos
 
-if TYPE_CHECKING:
-    from curation import Dataset
-
-app = typer.Typer(help="Read and write captions.", no_args_is_help=True)
-app.command("auto")(caption_auto.auto)
-
-Column = Annotated[str, typer.Option("--caption-column", "--caption_column", help="Column of the metadata file.")]
+app = typer.Typer(help="Read and write captions. `loratui undo PHOTOS` takes an edit back.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_captions(
     photos: Photos,
     format: Annotated[Literal["text", "json"], typer.Option(help="How the captions are written to stdout.")] = "text",
-    caption_column: Column = "prompt",
+    caption_column: CaptionColumn = "prompt",
 ) -> None:
     """Print each photo's caption; a missing one is shown as -."""
     from curation import open_dataset
 
     dataset = open_dataset(photos, caption_column)
     if format == "json":
-        rows = [{"photo": p.name, "caption": p.caption, "excluded": p.excluded} for p in dataset.photos]
+        rows = [
+            {"photo": p.name, "caption": p.caption, "more_captions": p.more_captions, "excluded": p.excluded}
+            for p in dataset.photos
+        ]
         typer.echo(json.dumps({"version": 1, "dataset": str(dataset.root), "photos": rows}, indent=2))
         return
     for photo in dataset.photos:
+        more = f"  (+{len(photo.more_captions)} in its file)" if photo.more_captions else ""
         left_out = "" if photo.excluded is None else f"  (left out: {photo.excluded})"
-        typer.echo(visible(f"{photo.name}: {photo.caption or '-'}{left_out}"))
+        typer.echo(visible(f"{photo.name}: {photo.caption or '-'}{more}{left_out}"))
 
 
-@app.command("set")
-def set_captions(
-    photos: Photos,
-    text: Annotated[str, typer.Argument(help="The caption.")],
-    photo: Annotated[
-        list[str] | None, typer.Option("--photo", metavar="NAME", help="Caption this photo; may be repeated.")
-    ] = None,
-    empty: Annotated[bool, typer.Option("--empty", help="Caption the photos that have none.")] = False,
-    all_photos: Annotated[bool, typer.Option("--all", help="Caption every photo, over what is there.")] = False,
-    caption_column: Column = "prompt",
-) -> None:
-    """Write one caption to some photos: into the metadata file that is there, else a new metadata.jsonl.
+app.command("set")(caption_edits.set_captions)
+app.command("auto")(caption_auto.auto)
+app.command()(caption_edits.replace)
+app.command()(caption_edits.prefix)
+app.command()(caption_edits.suffix)
+app.command()(caption_edits.remove)
+app.command()(caption_edits.trigger)
+app.command()(caption_edits.template)
+app.command()(caption_edits.first)
+app.command()(caption_edits.sort)
+app.command()(caption_edits.dedupe)
 
-    Example: loratui caption set photos "a photo of TOK on a beach" --photo beach.jpg
+
+@app.command()
+def sync(photos: Photos, caption_column: CaptionColumn = "prompt") -> None:
+    """Write the metadata file's captions into the .txt files that say something else.
+
+    The metadata file wins wherever there are both; kohya's scripts read only the .txt files.
     """
     from curation import open_dataset, save_captions
 
-    if [bool(photo), empty, all_photos].count(True) != 1:
-        raise typer.BadParameter("say which photos: --photo NAME, --empty or --all (one of them).")
     dataset = open_dataset(photos, caption_column)
-    names = photo or _chosen(dataset, empty)
-    save_captions(dataset, dict.fromkeys(names, text))
-    typer.echo(f"Captioned {len(set(names))} of {len(dataset.photos)} photos.", err=True)
-
-
-def _chosen(dataset: "Dataset", only_empty: bool) -> list[str]:
-    return [p.name for p in dataset.photos if not only_empty or not (p.caption or "").strip()]
+    captions = {p.name: p.caption or "" for p in dataset.photos if p.name in dataset.disagreeing}
+    if captions:
+        save_captions(dataset, captions, f"Sync {len(captions)} captions")
+    typer.echo(f"Wrote {len(captions)} of {len(dataset.sidecars)} .txt files.", err=True)
