@@ -1,15 +1,14 @@
 """Measure the photos, in parallel and at most once, and put the facts before every rule."""
 
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
+from curation.checks.candidates import alignable_files, whole_files
 from curation.checks.rule import Evidence, Measured, Rule
+from curation.copies import CopyFacts, measure_copies
 from curation.dataset import Dataset, Photo, photo_files
 from curation.face_detectors import choose_detector
 from curation.faces import FaceDetector
@@ -18,6 +17,7 @@ from curation.facts.parts import Part, PhotoFacts
 from curation.facts.store import FactsWriter, Stamp, read_facts
 from curation.foreign_formats import foreign_files
 from curation.needs import TrainingNeeds
+from curation.parallel import in_parallel
 from curation.report import SEVERITIES, Finding, Kind, Report, Skipped
 from curation.selection import Selection
 from curation.suppressions import apply, read_suppressions
@@ -25,8 +25,6 @@ from curation.suppressions import apply, read_suppressions
 __all__ = ["Selection", "TrainingNeeds", "lint"]
 
 OnProgress = Callable[[int, int], None]
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def lint(
@@ -39,8 +37,9 @@ def lint(
 ) -> Report:
     """Judge the photos that training would use, and set apart what a person suppressed.
 
-    on_progress: told (done, total) photos measured.  detector: what looks for faces; the best one at hand when None.
-    What was measured is stored even when it is interrupted. Raises CurationError for suppressions that are not valid.
+    on_progress: told (done, total) photos measured; the total grows when photos have to be compared in pairs as well.
+    detector: what looks for faces; the best one at hand when None. What was measured is stored even when it is
+    interrupted. Raises CurationError for suppressions that are not valid.
     """
     suppressions = read_suppressions(dataset.root)
     rules = selection.rules(kind)
@@ -63,6 +62,8 @@ def lint(
             lambda d: on_progress(count + d, total),
         )
     evidence = Evidence(dataset, photos, kind, needs, of_class, detector, foreign_files(dataset.root))
+    copies = _copies(evidence, rules, lambda done, more: on_progress(total + done, total + more))
+    evidence = replace(evidence, copies=copies)
     results = [result for rule in rules for result in rule.check(evidence)]
     findings = [selection.judged(result) for result in results if isinstance(result, Finding)]
     skipped = tuple(result for result in results if isinstance(result, Skipped))
@@ -75,6 +76,15 @@ def lint(
 
 def _parts(rules: Sequence[Rule], kind: Kind) -> frozenset[Part]:
     return frozenset(part for rule in rules for part in rule.parts_for(kind))
+
+
+def _copies(evidence: Evidence, rules: Sequence[Rule], on_progress: OnProgress) -> CopyFacts:
+    """What the rules judge by that only pairs of photos tell."""
+    wanted = frozenset(part for rule in rules for part in rule.copies)
+    files = whole_files(evidence) if "pixels" in wanted else []
+    pairs, left_out = alignable_files(evidence) if "alignments" in wanted else ([], 0)
+    with _quiet_decoders():
+        return measure_copies(evidence.dataset.root, files, pairs, left_out, on_progress) if wanted else CopyFacts()
 
 
 def _class_images(folder: Path | None) -> tuple[Photo, ...]:
@@ -100,7 +110,7 @@ def _measured(
         return photo, stamp, measure(photo.path, parts, facts.get(photo.name), detector)
 
     with FactsWriter(root) as store, _quiet_decoders():
-        for number, (photo, stamp, measured) in enumerate(_in_parallel(work, lacking), len(photos) - len(lacking) + 1):
+        for number, (photo, stamp, measured) in enumerate(in_parallel(work, lacking), len(photos) - len(lacking) + 1):
             facts[photo.name] = measured
             # A file that could not be opened may be opened next time, unchanged: permissions are no part of it.
             if measured.file.fault != "unopened":
@@ -117,22 +127,6 @@ def _still_true(root: Path, photos: Sequence[Photo], detector: FaceDetector | No
         for photo in photos
         if photo.name in stored and stored[photo.name].stamp == Stamp.of(photo.path)
     }
-
-
-def _in_parallel(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """The results as they come. Only so many items are under way at a time that memory does not grow with them."""
-    workers = os.cpu_count() or 1
-    waiting = iter(items)
-    pool = ThreadPoolExecutor(workers)
-    try:
-        pending: set[Future[R]] = {pool.submit(work, item) for item in islice(waiting, 2 * workers)}
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            pending |= {pool.submit(work, item) for item in islice(waiting, len(done))}
-            for future in done:
-                yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from curation.checks.captions import (
 )
 from curation.checks.class_images import ClassImageOrigin, ClassImageSize, ShowsSubject, TooFewClassImages
 from curation.checks.dataset_wide import RepeatedBackground, TooFewPhotos
-from curation.checks.duplicates import ExactDuplicate, MirroredCopy, NearDuplicate
+from curation.checks.duplicates import Burst, ExactDuplicate, MirroredCopy, NearDuplicate, ShiftedCopy
 from curation.checks.encoding import BitDepth, ColourMode, ColourProfile, Rotated, Transparency
 from curation.checks.faces import DifferentPerson, DistantSubject, NoFace, OtherFaces
 from curation.checks.files import (
@@ -54,6 +54,7 @@ _ORDER: tuple[Rule, ...] = (
     DistantSubject(),
     NearDuplicate(),
     MirroredCopy(),
+    ShiftedCopy(),
     RepeatedBackground(),
     ShowsSubject(),
     BelowResolution(),
@@ -90,6 +91,7 @@ _ORDER: tuple[Rule, ...] = (
     IdenticalCaptions(),
     CommonFragment(),
     TooFewPhotos(),
+    Burst(),
 )
 
 RULES: dict[str, Rule] = {rule.code: rule for rule in _ORDER}

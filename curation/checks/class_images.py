@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.checks.duplicates import Reach
 from curation.checks.rule import Evidence, Measured, Rule
 from curation.facts.hashes import Hashes
 from curation.facts.parts import Part
+from curation.near_index import Reach
 from curation.report import Finding, Kind, Skipped
 from curation.text import visible
 
@@ -147,8 +147,6 @@ def _readable(images: Sequence[Measured]) -> list[Measured]:
 
 
 def _is_version(image: Measured, photo: Measured, reach: Reach) -> bool:
-    if image.hashes.pixels == photo.hashes.pixels:
-        return True
     return any(_near(image.hashes.upright, other, reach) for other in (photo.hashes.upright, photo.hashes.mirrored))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.background import similarity
-from curation.checks.duplicates import mirrored_groups
+from curation.checks.duplicates import distinct_photos
 from curation.checks.rule import Evidence, Measured, Rule
 from curation.report import Finding, Kind, Skipped
 
@@ -34,8 +34,7 @@ class RepeatedBackground(Rule):
     group: int = 3
 
     def check(self, evidence: Evidence) -> Iterator[Finding | Skipped]:
-        photos = [group[0] for group in mirrored_groups(evidence.readable)]
-        photos = sorted((m for m in photos if m.background.descriptor), key=lambda m: m.name)
+        photos = [measured for measured in distinct_photos(evidence) if measured.background.descriptor]
         for group, score in _places(photos, self.alike):
             if len(group) >= self.group:
                 yield self.finding(

@@ -7,12 +7,14 @@ from functools import cached_property
 from typing import ClassVar, Literal, TypeVar
 
 from curation.background import BackgroundFacts
+from curation.copies import CopyFacts, CopyPart
 from curation.dataset import Dataset, Photo
 from curation.faces import Face, FaceDetector
 from curation.facts.hashes import HashFacts
 from curation.facts.header import Header
 from curation.facts.parts import Part, PhotoFacts
 from curation.facts.quality import QualityFacts
+from curation.near_index import NearIndex
 from curation.needs import TrainingNeeds
 from curation.report import Finding, Kind, Region, Severity, Skipped
 from curation.subject import SubjectFacts
@@ -76,7 +78,7 @@ class Evidence:
 
     photos: those that training would use, readable or not, sorted by name.  class_images: the same of class images.
     detector: what looked for faces, None when nobody did.  foreign_files: pictures in formats that are not read, names
-    by the format's word.
+    by the format's word.  copies: what was measured on pairs of photos.
     """
 
     dataset: Dataset
@@ -86,16 +88,23 @@ class Evidence:
     class_images: tuple[Measured, ...] = ()
     detector: FaceDetector | None = None
     foreign_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    copies: CopyFacts = field(default_factory=CopyFacts)
 
     @cached_property
     def readable(self) -> tuple[Measured, ...]:
         return tuple(measured for measured in self.photos if measured.facts.file.unreadable is None)
+
+    @cached_property
+    def near_index(self) -> NearIndex:
+        """The hashes of the readable photos, by position."""
+        return NearIndex([measured.hashes for measured in self.readable])
 
 
 class Rule(ABC):
     """One check. Subclasses are frozen dataclasses: their fields are the thresholds, with defaults.
 
     severity: of its findings, unless a finding says otherwise.  parts: of the facts, that it judges by.
+    copies: of what is measured on pairs, that it judges by.
     mend: what `--fix` does about a photo, or None: "rewrite" it in the copy (safe), "exclude" it (unsafe), or "crop"
     the copy to the finding's region labelled SUBJECT, its other regions outside (unsafe; excluded where it cannot).
     keeps: how many of a finding's photos stay then.
@@ -106,6 +115,7 @@ class Rule(ABC):
     severity: ClassVar[Severity]
     kinds: ClassVar[frozenset[Kind]] = ALL_KINDS
     parts: ClassVar[frozenset[Part]] = frozenset()
+    copies: ClassVar[frozenset[CopyPart]] = frozenset()
     mend: ClassVar[Mend | None] = None
     keeps: ClassVar[int] = 0
     explanation: ClassVar[str]

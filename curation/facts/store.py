@@ -5,20 +5,20 @@ about a photo counts.
 """
 
 import functools
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from curation.appending import LineAppender
 from curation.atomic import write_bytes
 from curation.facts.parts import PhotoFacts
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-VERSION = 4
+VERSION = 5
 """Raised whenever a measurement changes, which makes the stored ones worthless."""
 
 STALE_SHARE = 0.5
@@ -71,33 +71,24 @@ class FactsWriter:
     """Appends facts as they are measured. In a folder that cannot be written they are measured again next time."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        self._file: int | None = None
+        self._lines = LineAppender(_path(root))
 
     def __enter__(self) -> "FactsWriter":
-        try:
-            _path(self._root).parent.mkdir(exist_ok=True)
-            self._file = os.open(_path(self._root), os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            size = os.fstat(self._file).st_size
-            if size and os.pread(self._file, 1, size - 1) != b"\n":  # cut short when the machine went down
-                os.write(self._file, b"\n")
-        except OSError:
-            self._file = None
+        self._lines.__enter__()
         return self
 
     def write(self, name: str, stamp: Stamp, facts: PhotoFacts) -> None:
-        """Append one photo's facts, in one write, so that two scans at a time do not tear a line."""
-        if self._file is not None:
-            try:
-                os.write(self._file, _line(Stored(VERSION, name, stamp, facts)))
-            except (OSError, ValueError):  # a full disk, a name that is not UTF-8: measured again next time
-                return
+        """Append one photo's facts."""
+        try:
+            line = _line(Stored(VERSION, name, stamp, facts))
+        except ValueError:  # a name that is not UTF-8: measured again next time
+            return
+        self._lines.append(line)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            os.close(self._file)
+        self._lines.__exit__(kind, error, trace)
 
 
 def _parsed(line: bytes) -> Stored | None:
@@ -111,12 +102,12 @@ def _parsed(line: bytes) -> Stored | None:
 
 
 def _line(stored: Stored) -> bytes:
-    return _adapter().dump_json(stored, exclude_defaults=True) + b"\n"
+    return _adapter().dump_json(stored, exclude_defaults=True)
 
 
 def _rewrite(root: Path, newest: Iterable[Stored]) -> None:
     try:
-        write_bytes(_path(root), b"".join(map(_line, newest)))
+        write_bytes(_path(root), b"".join(_line(stored) + b"\n" for stored in newest))
     except OSError:
         return
 

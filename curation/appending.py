@@ -1,0 +1,38 @@
+"""Lines that are added to a file as they come, so that an interrupted scan keeps what it has."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+
+class LineAppender:
+    """Appends lines to a file, made with its folder. Where nothing can be written nothing is, and nobody is told."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    def __enter__(self) -> "LineAppender":
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            size = os.fstat(self._file).st_size
+            if size and os.pread(self._file, 1, size - 1) != b"\n":  # cut short when the machine went down
+                os.write(self._file, b"\n")
+        except OSError:
+            self._file = None
+        return self
+
+    def append(self, line: bytes) -> None:
+        """Append one line, in one write, so that two scans at a time do not tear it."""
+        if self._file is not None:
+            try:
+                os.write(self._file, line + b"\n")
+            except OSError:  # a full disk: measured again next time
+                return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            os.close(self._file)
