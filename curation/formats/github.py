@@ -5,7 +5,7 @@ https://docs.github.com/actions/reference/workflows-and-actions/workflow-command
 
 from pathlib import PurePath
 
-from curation.formats.text import note_lines, photos, skipped_lines, verdict_line
+from curation.formats.text import photos, skipped_lines, unused_lines, verdict_line
 from curation.report import Finding, Report, Severity
 from curation.text import visible
 
@@ -18,7 +18,7 @@ def to_github(report: Report) -> str:
         [
             *(_annotation(report, finding) for finding in report.findings),
             *(f"::notice title=not checked::{_data(line)}" for line in skipped_lines(report.skipped)),
-            *(f"::notice title=suppressed::{_data(line)}" for line in note_lines(report)),
+            *(f"::notice title=unused suppression::{_data(line)}" for line in unused_lines(report)),
             verdict_line(report),
         ]
     )

@@ -15,10 +15,10 @@ from itertools import groupby
 from pathlib import Path
 
 from curation.checks import RULES
-from curation.formats.text import note_lines, skipped_lines, verdict_line
+from curation.formats.text import photos, skipped_lines, unused_lines, verdict_line
 from curation.photo import Undecodable, decode
 from curation.regular import read_regular
-from curation.report import VERDICT_WORDS, Finding, Region, Report
+from curation.report import VERDICT_WORDS, Finding, Region, Report, Suppressed
 from curation.text import visible
 from curation.verdict import actions
 
@@ -64,7 +64,8 @@ def to_html(report: Report, on_progress: Callable[[int, int], None] = lambda don
             *(f'<p class="note">{left}</p>' for _ in [left] if left),
             *_sections(report, numbers),
             *_list("Not checked", skipped_lines(report.skipped)),
-            *_list("Suppressed", note_lines(report)),
+            *_list("Suppressed", [_suppressed_line(one) for one in report.suppressed]),
+            *_list("Unused suppressions", unused_lines(report)),
             "</html>",
         ]
     )
@@ -126,6 +127,10 @@ def _list(title: str, lines: Sequence[str]) -> list[str]:
     if not lines:
         return []
     return [f"<section><h2>{title}</h2><ul>{''.join(f'<li>{_text(line)}</li>' for line in lines)}</ul></section>"]
+
+
+def _suppressed_line(one: Suppressed) -> str:
+    return f"{one.finding.code} {photos(one.finding.photos)}: {one.reason}"
 
 
 def _name(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from curation.checks import RULES, Rule
-from curation.formats.text import note_lines, photos
+from curation.formats.text import photos, unused_lines
 from curation.report import Finding, Report, Severity
 from curation.text import visible
 
@@ -83,7 +83,7 @@ def _notifications(report: Report) -> list[dict[str, Any]]:
         {"level": "note", "message": {"text": f"Not checked: {visible(one.reason)}."}, "associatedRule": _of(one.code)}
         for one in report.skipped
     ]
-    return [*unchecked, *({"level": "note", "message": {"text": line}} for line in note_lines(report))]
+    return [*unchecked, *({"level": "note", "message": {"text": line}} for line in unused_lines(report))]
 
 
 def _of(code: str) -> dict[str, Any]:

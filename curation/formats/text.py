@@ -9,14 +9,14 @@ from curation.verdict import actions
 
 
 def to_text(report: Report) -> str:
-    """Findings grouped by rule, worst first; what was not checked, and what is suppressed; what to do, the verdict."""
+    """Findings grouped by rule, worst first; what was not checked; unused suppressions; what to do; the verdict."""
     lines: list[str] = []
     for (severity, code, rule), group in groupby(report.findings, lambda f: (f.severity, f.code, f.rule)):
         lines += [f"{severity} {code} {rule}", *_group_lines(list(group)), ""]
     if report.skipped:
         lines += ["not checked", *(f"  {line}" for line in skipped_lines(report.skipped)), ""]
-    if notes := note_lines(report):
-        lines += ["suppressed", *(f"  {line}" for line in notes), ""]
+    if unused := unused_lines(report):
+        lines += ["unused suppressions", *(f"  {line}" for line in unused), ""]
     if todo := actions(report):
         lines += ["do first", *(f"  {number}. {visible(one.text)}" for number, one in enumerate(todo, 1)), ""]
     return "\n".join([*lines, verdict_line(report)])
@@ -47,14 +47,11 @@ def skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
     return [f"{', '.join(of_reason)}: {visible(reason)}" for reason, of_reason in codes.items()]
 
 
-def note_lines(report: Report) -> list[str]:
-    """What is suppressed and why, then the suppressions that match nothing."""
+def unused_lines(report: Report) -> list[str]:
+    """The suppressions that match nothing."""
     return [
-        *(f"{one.finding.code} {photos(one.finding.photos)}: {visible(one.reason)}" for one in report.suppressed),
-        *(
-            f"{one.code} {photos(one.photos)}: matches nothing any more ({visible(one.reason)}, {visible(one.date)})"
-            for one in report.unused_suppressions
-        ),
+        f"{one.code} {photos(one.photos)}: matches nothing any more ({visible(one.reason)}, {visible(one.date)})"
+        for one in report.unused_suppressions
     ]
 
 

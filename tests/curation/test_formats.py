@@ -78,6 +78,12 @@ def test_the_verdict_tells_how_many_are_judged_left_out_and_suppressed() -> None
     )
 
 
+@pytest.mark.parametrize("format", get_args(Format))
+def test_every_format_tells_of_suppressions_that_match_nothing(format: Format) -> None:
+    written = render(Report("photos", 3, (), (), unused_suppressions=(OLD,)), format)
+    assert "IMG001" in written and "a scan" in written and "2026-01-31" in written
+
+
 def test_statistics_are_a_table_and_the_verdict() -> None:
     assert statistics_text(report(COPIES, BLURRED, BLURRED)).splitlines() == [
         "                                  findings  photos  suppressed",

@@ -27,6 +27,7 @@ async def test_coming_to_the_screen_checks_the_photos(duplicated: Path, size: tu
     async with app_on(duplicated).run_test(notifications=True, size=size) as pilot:
         text = await go(pilot, "2")
         assert "Blocked: 5 photos" in text
+        assert "First: Leave out" in text
         assert "error" in text and "DUP001 exact-duplicate" in text
         assert "The same photo 2 times" in text
         assert " 2 Checks  ✗" in text
