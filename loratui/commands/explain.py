@@ -18,10 +18,10 @@ MENDS = {
 
 
 def explain(
-    code: Annotated[str | None, typer.Argument(help="A rule's code, as in the report: DUP001. [default: all]")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A lora.toml: thresholds and severities as its [lint] says.")
+    code: Annotated[
+        str | None, typer.Argument(help="A rule's code, as in the report: DUP001.", show_default="all")
     ] = None,
+    config: Annotated[Path | None, typer.Option(help="A lora.toml: thresholds and severities as it has them.")] = None,
 ) -> None:
     """Tell what a rule finds, why it matters, and its thresholds; without a code list all rules."""
     from rich.console import Console
@@ -44,11 +44,17 @@ def explain(
 
 def _line(rule: "Rule", selection: "Selection") -> str:
     severity = selection.severity_of(rule.code, rule.severity)
-    return f"{rule.code}  {severity:7}  {rule.name:24} {', '.join(sorted(rule.kinds))}"
+    return f"{rule.code}  {severity:7}  {rule.name:24}  {_kinds(rule)}"
 
 
 def _page(rule: "Rule", selection: "Selection") -> str:
     severity = selection.severity_of(rule.code, rule.severity)
-    head = f"{rule.code} {rule.name} ({severity}; kinds: {', '.join(sorted(rule.kinds))})"
+    head = f"{rule.code} {rule.name} ({severity}; kinds: {_kinds(rule)})"
     params = [f"{name} = {value}" for name, value in rule.params.items()]
     return "\n".join([head, "", rule.explanation, "", *params, f"mended by: {MENDS[rule.mend]}"])
+
+
+def _kinds(rule: "Rule") -> str:
+    from curation.checks.rule import ALL_KINDS
+
+    return "all" if rule.kinds == ALL_KINDS else ", ".join(sorted(rule.kinds))

@@ -25,7 +25,7 @@ def lint(
     photos: Photos,
     kind: Annotated[
         Literal["person", "object", "style", "character"] | None,
-        typer.Option(help="What is learned; chooses rules. [default: the config's, else object]", show_default=False),
+        typer.Option(help="What is learned; chooses rules.", show_default="the config's, else object"),
     ] = None,
     select: Annotated[
         list[str] | None, typer.Option(metavar=CODES, help="Apply only these rules, by code or prefix: IMG,DUP001.")
@@ -40,8 +40,7 @@ def lint(
     fail_on: Annotated[
         Severity | None,
         typer.Option(
-            help="Exit with 1 at findings of this severity or worse. [default: the config's, else error]",
-            show_default=False,
+            help="Exit with 1 at findings of this severity or worse.", show_default="the config's, else error"
         ),
     ] = None,
     format: Annotated[Format, typer.Option(help="How the report is written; html is one file with pictures.")] = "text",
@@ -62,14 +61,16 @@ def lint(
         bool, typer.Option("--diff", help="Instead of the report, list every change that --fix would make; make none.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option(help="With --fix or --diff, the folder for the mended copy. [default: PHOTOS-fixed]")
+        Path | None,
+        typer.Option(help="With --fix or --diff, the folder for the mended copy.", show_default="PHOTOS-fixed"),
     ] = None,
     update_config: Annotated[
         bool,
         typer.Option("--update-config", help="With --fix or --diff, point the lora.toml at the mended copy, unasked."),
     ] = False,
     config: Annotated[
-        Path | None, typer.Option(help="A lora.toml: its kind, resolution, trigger word, caption column and [lint].")
+        Path | None,
+        typer.Option(help="A lora.toml: its kind, resolution, trigger word, caption column and lint settings."),
     ] = None,
 ) -> None:
     """Check a folder of photos before a GPU is paid for: broken files, copies, blur, faces, backgrounds, captions.
