@@ -5,9 +5,7 @@ No script, no network, nothing of a photo's metadata: the pictures are made anew
 
 import base64
 import io
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from curation.checks import RULES
 from curation.formats.text import photos, skipped_lines, unused_lines, verdict_line
+from curation.parallel import in_parallel
 from curation.photo import Undecodable, decode
 from curation.regular import read_regular
 from curation.report import VERDICT_WORDS, Finding, Region, Report, Suppressed
@@ -144,14 +143,12 @@ def _text(text: str) -> str:
 
 def _pictures(root: Path, names: Sequence[str], on_progress: Callable[[int, int], None]) -> dict[str, Picture]:
     """Of those photos that can be decoded, in their order."""
-    pictures: dict[str, Picture] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        made: Iterable[Picture | None] = pool.map(_picture, (root / name for name in names))
-        for number, (name, picture) in enumerate(zip(names, made, strict=True), 1):
-            if picture is not None:
-                pictures[name] = picture
-            on_progress(number, len(names))
-    return pictures
+    made: dict[str, Picture] = {}
+    for number, (name, picture) in enumerate(in_parallel(lambda name: (name, _picture(root / name)), names), 1):
+        if picture is not None:
+            made[name] = picture
+        on_progress(number, len(names))
+    return {name: made[name] for name in names if name in made}
 
 
 def _picture(path: Path) -> Picture | None:
