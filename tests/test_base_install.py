@@ -111,6 +111,14 @@ def test_what_needs_torch_says_in_two_sentences_what_to_install(loratui: Run, co
     ]
 
 
+def test_captions_by_a_model_and_datasets_of_the_hub_say_what_to_install(loratui: Run, photos: Path) -> None:
+    for command in (["caption", "auto", photos], ["lint", "user/name"]):
+        done = loratui(*command)
+        assert done.returncode == 2 and done.stdout == ""
+        assert "needs packages that the base install leaves out." in done.stderr
+        assert done.stderr.endswith("Run: pip install 'loratui[train]'\n")
+
+
 def test_doctor_is_content(loratui: Run) -> None:
     done = loratui("doctor", "--json")
     levels = {check["name"]: check["level"] for check in json.loads(done.stdout)["checks"]}

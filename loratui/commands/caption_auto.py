@@ -28,8 +28,12 @@ def auto(
         ),
     ] = None,
     template: Annotated[
-        str | None, typer.Option(metavar="TEXT", help='Put captions into this: "a photo of TOK woman, {caption}".')
-    ] = None,
+        str,
+        typer.Option(metavar="TEXT", help='What is made of a caption: "a photo of TOK woman, {caption}".'),
+    ] = "{caption}",
+    trigger: Annotated[str, typer.Option(metavar="WORD", help="For {trigger} in the template.")] = "",
+    class_noun: Annotated[str, typer.Option(metavar="NOUN", help="For {class_noun}.")] = "",
+    lookalike: Annotated[str, typer.Option(metavar="NAME", help="For {lookalike}.")] = "",
     photo: Annotated[
         list[str] | None, typer.Option("--photo", metavar="NAME", help="Only this photo; may be repeated.")
     ] = None,
@@ -51,8 +55,8 @@ def auto(
     from curation.captions import Context, Template
     from engine.extras import require
 
-    form = Template(template or "{caption}")
-    if form.apply("", Context()) == form.apply("a", Context()):
+    form, words = Template(template), Context(trigger, class_noun, lookalike)
+    if form.apply("", words) == form.apply("a", words):
         raise typer.BadParameter('--template says where the caption goes: "a photo of TOK woman, {caption}".')
     dataset = open_dataset(photos, caption_column)
     names = photos_to_caption(dataset, photo or [], overwrite)
@@ -64,7 +68,7 @@ def auto(
     captioner = load_captioner(model, prompt)
 
     def keep(texts: Mapping[str, str]) -> int:
-        captions = {name: form.apply(text, Context()) for name, text in texts.items()}
+        captions = {name: form.apply(text, words) for name, text in texts.items()}
         return _show(dataset, captions) if dry_run else _save(dataset, captions, f"Caption with {model}")
 
     given, unreadable = _caption(caption_photos(dataset, names, captioner, batch_size), len(names), keep)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,19 @@ def test_code_of_a_models_own_is_never_run(tmp_path: Path) -> None:
 
 def test_a_chat_model_without_a_chat_template(tmp_path: Path) -> None:
     assert "no chat template" in refusal(str(tiny.save_llava(tmp_path / "mute", template=None))).problem
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="needs an environment without torchvision")
+def test_a_model_that_needs_a_package_more_names_it(tmp_path: Path) -> None:
+    folder = tiny.save_llava(tmp_path / "qwen")
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_vl"}))
+    kind = {"image_processor_type": "Qwen2VLImageProcessor", "processor_class": "Qwen2VLProcessor"}
+    (folder / "processor_config.json").write_text(json.dumps({"processor_class": "Qwen2VLProcessor"}))
+    (folder / "preprocessor_config.json").write_text(json.dumps(kind))
+    (folder / "video_preprocessor_config.json").write_text(
+        json.dumps({"video_processor_type": "Qwen2VLVideoProcessor", "processor_class": "Qwen2VLProcessor"})
+    )
+    assert refusal(str(folder)).remedy == "Run: pip install torchvision"
 
 
 def test_a_model_whose_weights_are_damaged(tmp_path: Path) -> None:

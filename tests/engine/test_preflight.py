@@ -5,7 +5,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
+from datasets import Dataset, Image
 
 from curation.dataset import exclude, open_dataset, save_captions
 from curation.errors import StatedError
@@ -53,7 +55,38 @@ def test_the_guides_dataset_name_is_a_local_folder(photos: Path) -> None:
     assert preflight(settings).config.data.instance_data_dir == str(photos)
 
 
-def test_a_dataset_on_the_hub_is_refused_with_the_line_that_fetches_it(photos: Path) -> None:
+def test_a_dataset_is_frozen_as_the_folder_that_it_was_read_into(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    captioned = {"image": [str(photos / "cat.png")], "text": ["a photo of TOK"]}
+    Dataset.from_dict(captioned).cast_column("image", Image()).save_to_disk(tmp_path / "saved")
+    settings = {"instance_data_dir": None, "dataset_name": str(tmp_path / "saved"), "caption_column": "text"}
+    checked = preflight(config(photos, data=settings))
+    assert checked.warnings == () and checked.dataset.photos[0].caption == "a photo of TOK"
+    frozen = checked.config.data
+    assert frozen.dataset_name is None and frozen.instance_data_dir == str(checked.dataset.root)
+    assert checked.dataset.root.is_relative_to(tmp_path / "cache")
+
+
+def test_a_datasets_captions_in_a_column_of_another_name_are_pointed_out(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    captioned = {"image": [str(photos / "cat.png")], "text": ["a photo of TOK"]}
+    Dataset.from_dict(captioned).cast_column("image", Image()).save_to_disk(tmp_path / "saved")
+    data = {"instance_data_dir": None, "dataset_name": str(tmp_path / "saved")}
+    (warning,) = preflight(config(photos, data=data)).warnings
+    assert "has no column prompt; it has text" in warning
+    said = refusal(config(photos, data=data, concept={"instance_prompt": None}))
+    assert "it has text" in said and "Set caption_column" in said
+
+
+def test_a_dataset_of_the_hub_that_is_out_of_reach(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     said = refusal(config(photos, data={"instance_data_dir": None, "dataset_name": "someone/photos"}))
     assert "hf download --repo-type dataset someone/photos" in said
 

@@ -65,7 +65,7 @@ def test_a_photo_that_is_left_out_is_captioned_only_by_name(auto: Callable[..., 
 
 
 def test_captions_go_through_the_template(auto: Callable[..., Result], photos: Path) -> None:
-    auto("--template", "a photo of TOK woman, {caption}")
+    auto("--template", "a photo of {trigger} woman, {caption}", "--trigger", "TOK")
     assert all((caption or "").startswith("a photo of TOK woman, ") for caption in captions(photos).values())
 
 
