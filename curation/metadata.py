@@ -11,6 +11,7 @@ import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,11 @@ class Metadata:
 
     def row(self, name: str) -> Mapping[str, Any]:
         """The values of the photo's row; the last one wins, as in `datasets`. Empty when it has none."""
-        return next((record.values for record in reversed(self.records) if record.name == name), {})
+        return self._rows.get(name, {})
+
+    @cached_property
+    def _rows(self) -> dict[str | None, Mapping[str, Any]]:
+        return {record.name: record.values for record in self.records}
 
     def caption(self, name: str, column: str) -> str | None:
         """The photo's caption, or None when its row or the column is missing or null.

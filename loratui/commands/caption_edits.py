@@ -39,8 +39,9 @@ def replace(
 ) -> None:
     r"""Replace a text in captions, wherever it stands.
 
-    Examples: loratui caption replace photos "a person" "a TOK woman" --dry-run;
-    loratui caption replace photos "(\w+) hair" "hair that is \1" --regex
+    Example: loratui caption replace photos "a person" "a TOK woman" --dry-run
+
+    Example: loratui caption replace photos "(\w+) hair" "hair that is \1" --regex
     """
     from curation.captions import Replace
 
@@ -58,7 +59,9 @@ def remove(
 ) -> None:
     """Take a text out of captions.
 
-    Examples: loratui caption remove photos "blurry "; loratui caption remove photos solo --tag
+    Example: loratui caption remove photos "blurry "
+
+    Example: loratui caption remove photos solo --tag
     """
     from curation.captions import Remove, RemoveTag
 
@@ -188,9 +191,9 @@ def template(
 
     Some fine-tuners, the guide says, saw better results with the trigger word beside a lookalike's name.
 
-    Examples: loratui caption template photos "a photo of {trigger} {class_noun}, {caption}" --trigger TOK
-    --class-noun woman; loratui caption template photos "{trigger} {lookalike}, {caption}" --trigger TOK
-    --lookalike "Ada Lovelace"
+    Example: loratui caption template photos "photo of {trigger} {class_noun}, {caption}" --trigger TOK --class-noun cat
+
+    Example: loratui caption template photos "{trigger} {lookalike}, {caption}" --trigger TOK --lookalike "Ada Lovelace"
     """
     from curation.captions import Context, Template
 
