@@ -18,9 +18,6 @@ from curation.regular import read_regular
 from curation.text import visible
 
 HUB_SECONDS = 10.0
-PHOTOS = "photos"
-"""The folder's name; its parent is named after the dataset's revision, and may take a mended copy too."""
-
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PLAIN_NAME = re.compile(r"\w[\w .()+-]{0,99}")
 
@@ -123,8 +120,8 @@ def _from_disk(folder: Path, fetch: bool) -> Path:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and ".loratui" not in path.parts:
             stamps.append((path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns))
-    place = str(folder.resolve())
-    target = _cache() / f"{Path(place).name}--{_digest(place)}" / _digest(stamps) / PHOTOS
+    place, name = str(folder.resolve()), folder.resolve().name
+    target = _cache() / f"{name}--{_digest(place)}" / _digest(stamps) / name
     if target.is_dir() or not fetch:
         return target if target.is_dir() else folder
     datasets = _datasets(place)
@@ -132,8 +129,8 @@ def _from_disk(folder: Path, fetch: bool) -> Path:
 
 
 def _from_hub(name: str, fetch: bool) -> Path:
-    home = _cache() / name.replace("/", "--")
-    if read := list(home.glob(f"*/{PHOTOS}")):
+    home, short = _cache() / name.replace("/", "--"), name.partition("/")[2]  # runs are named after folders
+    if read := list(home.glob(f"*/{short}")):
         return max(read, key=lambda folder: folder.stat().st_mtime)
     if not fetch:
         return Path(name)
@@ -148,7 +145,7 @@ def _from_hub(name: str, fetch: bool) -> Path:
     def load(cache: str) -> Any:
         return datasets.load_dataset(name, revision=revision, cache_dir=cache)
 
-    return _materialised(name, load, home / (revision or "main") / PHOTOS)
+    return _materialised(name, load, home / (revision or "main") / short)
 
 
 def _datasets(name: str) -> Any:
@@ -168,7 +165,7 @@ def _materialised(name: str, load: Load, target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as temporary:
-            photos = Path(temporary, PHOTOS)
+            photos = Path(temporary, "photos")
             photos.mkdir()
             _write_photos(name, _rows(name, _train_split(name, load, str(Path(temporary, "arrow")))), photos)
             try:
