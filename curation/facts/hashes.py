@@ -36,7 +36,7 @@ def measure_hashes(pixels: Pixels) -> HashFacts:
     import cv2
 
     grey = Image.fromarray(cv2.resize(pixels.grey_1024, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
-    return HashFacts(_hashes(grey), _hashes(ImageOps.mirror(grey)), colour_counts(pixels.rgb_1024))
+    return HashFacts(hashes_of(grey), hashes_of(ImageOps.mirror(grey)), colour_counts(pixels.rgb_1024))
 
 
 def colour_counts(rgb: np.ndarray) -> bytes:
@@ -52,7 +52,8 @@ def colour_counts(rgb: np.ndarray) -> bytes:
     return np.sqrt(counts.ravel() / COLOUR_SIDE**2 * 255**2).round().astype(np.uint8).tobytes()
 
 
-def _hashes(grey: Image.Image) -> Hashes:
+def hashes_of(grey: Image.Image) -> Hashes:
+    """Hash a grey picture, 64 pixels wide and high."""
     import imagehash
 
     found = (imagehash.dhash(grey), imagehash.phash(grey), imagehash.dhash(grey, hash_size=12))
