@@ -17,7 +17,15 @@ from curation.checks.class_images import ClassImageOrigin, ClassImageSize, Shows
 from curation.checks.dataset_wide import RepeatedBackground, TooFewPhotos
 from curation.checks.duplicates import Burst, ExactDuplicate, MirroredCopy, NearDuplicate, ShiftedCopy
 from curation.checks.encoding import BitDepth, ColourMode, ColourProfile, Rotated, Transparency
-from curation.checks.faces import DifferentPerson, DistantSubject, NoFace, OtherFaces
+from curation.checks.faces import (
+    BlurredFace,
+    DarkFace,
+    DifferentPerson,
+    NoFace,
+    OccludedFace,
+    OtherFaces,
+    SmallFace,
+)
 from curation.checks.files import (
     Animation,
     ClashingNames,
@@ -27,6 +35,7 @@ from curation.checks.files import (
     UnsupportedFormat,
     WrongExtension,
 )
+from curation.checks.framing import CroppedSubject, DistantSubject
 from curation.checks.image import (
     AspectRatio,
     BelowResolution,
@@ -38,6 +47,7 @@ from curation.checks.image import (
     MotionBlur,
     Upscaled,
 )
+from curation.checks.people import RepeatedClothing, RepeatedExpression, RepeatedPose, ShotMix
 from curation.checks.rule import Rule
 from curation.errors import CurationError
 from curation.text import visible
@@ -51,14 +61,19 @@ _ORDER: tuple[Rule, ...] = (
     DifferentPerson(),
     OtherFaces(),
     NoFace(),
+    CroppedSubject(),
     DistantSubject(),
+    SmallFace(),
     NearDuplicate(),
     MirroredCopy(),
     ShiftedCopy(),
     RepeatedBackground(),
+    RepeatedClothing(),
     ShowsSubject(),
     BelowResolution(),
     Upscaled(),
+    BlurredFace(),
+    DarkFace(),
     Blurred(),
     MotionBlur(),
     FlatFrame(),
@@ -90,6 +105,10 @@ _ORDER: tuple[Rule, ...] = (
     ClassImageOrigin(),
     IdenticalCaptions(),
     CommonFragment(),
+    OccludedFace(),
+    RepeatedPose(),
+    RepeatedExpression(),
+    ShotMix(),
     TooFewPhotos(),
     Burst(),
 )

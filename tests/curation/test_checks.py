@@ -188,37 +188,6 @@ def test_set002_counts_the_usable_photos(
     assert (finding.value, finding.threshold, finding.severity) == (4, enough, "info")
 
 
-@pytest.fixture
-def people(folder: Path, sample: LoadSample) -> Path:
-    """One face near, one far away, two at once, and none."""
-    face = sample("astronaut")
-    face.save(folder / "near.png")
-    far = sample("rocket", 1280)
-    far.paste(face.resize((200, 200)), (700, 300))
-    far.save(folder / "far.png")
-    two = sample("coffee", 1280)
-    two.paste(face, (40, 200))
-    two.paste(face.resize((400, 400)), (760, 300))
-    two.save(folder / "two.png")
-    sample("cat").save(folder / "none.png")
-    return folder
-
-
-def test_faces_are_counted_and_measured_for_persons(people: Path, lint_folder: Lint, found: Found) -> None:
-    report = lint_folder(people, "person")
-    assert names(found(report, "FAC001")) == [("two.png",)]
-    assert names(found(report, "FAC002")) == [("none.png",)]
-    assert names(found(report, "FAC003")) == [("far.png",)]
-    assert {finding.severity for finding in found(report, "FAC001") + found(report, "FAC002")} == {"info"}
-    not_sure = {skipped.code for skipped in report.skipped if skipped.reason}
-    assert not_sure == {"FAC001", "FAC002", "FAC003", "FAC004"}, "what a cascade cannot tell has not passed"
-
-
-def test_the_size_of_a_subject_that_is_no_face_is_skipped_and_not_passed(photos: Path, lint_folder: Lint) -> None:
-    assert [skipped.code for skipped in lint_folder(photos, "object").skipped] == ["FAC003"]
-    assert not lint_folder(photos, "style").skipped
-
-
 def test_cap001_is_a_note_when_no_photo_has_a_caption_and_a_warning_when_some_have(
     photos: Path, lint_folder: Lint, found: Found
 ) -> None:

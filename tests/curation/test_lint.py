@@ -85,6 +85,7 @@ def test_rules_are_left_out_by_code_and_by_family(photos: Path, lint_folder: Cal
                 ignore=(
                     "SET002",
                     "img",
+                    "FAC",
                 )
             ),
         ).findings
