@@ -83,21 +83,25 @@ class InsightFaceDetector:
 
     def find(self, rgb: "np.ndarray") -> tuple[Face, ...]:
         """Faces of score 0.5 and more, largest first. Raises CurationError when the pack's models cannot be used."""
+        import cv2
         import numpy as np
 
         bgr = np.ascontiguousarray(rgb[:, :, ::-1])
         with self._lock:
+            analysis = self._analysis
             try:
-                found = self._analysis.get(bgr)
-            except CurationError:
-                raise
-            except Exception as error:  # onnxruntime raises its own kinds, insightface bare assertions
+                found = analysis.get(bgr)
+            except (cv2.error, np.linalg.LinAlgError, ValueError, ZeroDivisionError):
+                return ()  # a photo of a pixel's width, or points on one line: no face is in it
+            except Exception as error:  # onnxruntime raises its own kinds
                 raise self._unusable(error) from error
         height, width = rgb.shape[:2]
         return _largest_first([_face(one, width, height) for one in found])
 
     @functools.cached_property
     def _analysis(self) -> Any:
+        import numpy as np
+
         try:
             # Its words on stdout would end up in reports that programs read.
             with contextlib.redirect_stdout(io.StringIO()):
@@ -109,8 +113,9 @@ class InsightFaceDetector:
                 modules = ["detection", "recognition", "landmark_3d_68"]
                 analysis = FaceAnalysis(str(self._pack.folder), allowed_modules=modules, providers=providers)
                 analysis.prepare(ctx_id=0 if cuda else -1)
+                analysis.get(np.zeros((128, 128, 3), np.uint8))  # what fails now is no photo's fault
                 return analysis
-        except Exception as error:
+        except Exception as error:  # bare assertions too
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> CurationError:

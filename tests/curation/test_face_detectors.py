@@ -63,6 +63,12 @@ def test_a_photo_without_a_face_has_none(insightface: FaceDetector) -> None:
     assert insightface.find(np.zeros((480, 640, 3), np.uint8)) == ()
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 5000, 3), (5000, 1, 3), (2, 3, 3)])
+def test_a_photo_of_an_absurd_shape_has_none(insightface: FaceDetector, shape: tuple[int, int, int]) -> None:
+    assert insightface.find(np.full(shape, 200, np.uint8)) == ()
+    assert CascadeDetector().find(np.full(shape, 200, np.uint8)) == ()
+
+
 def test_several_threads_may_ask_at_once(insightface: FaceDetector) -> None:
     pictures = [np.asarray(portrait(RED, at=(104 + 80 * place, 200))) for place in range(6)]
     with ThreadPoolExecutor(3) as pool:

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from curation.text import visible
 from loratui.doctor import check_face_pack
-from tests.curation.synthetic_pack import write_pack
+from tests.curation.synthetic_pack import portrait, write_pack
 from tests.loratui.program import run_loratui
 
 
@@ -83,3 +84,23 @@ def test_names_of_brought_files_are_shown_and_not_obeyed(tmp_path: Path) -> None
     brought.mkdir()
     done = run_loratui("models", "add", "faces", "--accept-licence", "--from", brought)
     assert done.returncode == 2 and "\x1b" not in done.stderr and visible("\x1b[31mred") in done.stderr
+
+
+def test_lint_tells_people_apart_with_a_pack_and_prints_nothing_but_its_report(packs: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    people = {f"she-{number}": ((200, 40, 60), 320 - 48 * number) for number in range(4)} | {"he": ((30, 160, 60), 320)}
+    for name, (person, left) in people.items():
+        portrait(person, at=(left, 200)).resize((1280, 960), Image.Resampling.NEAREST).save(photos / f"{name}.png")
+    command = ("lint", photos, "--kind", "person", "--format", "json", "--select", "FAC")
+
+    without = json.loads(run_loratui(*command).stdout)
+    assert "FAC004" in {one["code"] for one in without["skipped"]}
+
+    write_pack(packs / "buffalo_l", yaw=0)
+    done = run_loratui(*command)
+    report = json.loads(done.stdout)
+    assert done.stderr == ""
+    assert [one["photos"] for one in report["findings"] if one["code"] == "FAC004"] == [["he.png"]]
+    assert "FAC001" not in {one["code"] for one in report["skipped"]}
+    assert json.loads(run_loratui(*command).stdout)["findings"] == report["findings"], "from what was stored"
