@@ -15,9 +15,10 @@ LOW_RESOLUTION = 0.75
 class Enlargement:
     """What detail (see `curation.facts.sharpness.detail`) tells that a photo was enlarged.
 
-    lost: the share of fine detail that photos as taken exceed (0 of 53 were under it).  regained: the share that a
-    reduced photo reaches again. Enlarged 2 to 4 times, 24 photos had less than `lost`, or 0.26 after JPEG 75, and then
-    `regained` at half or a quarter of their size; a Gaussian blur of sigma 2 stays under it there, at a median of 0.23.
+    lost: the share of fine detail that photos as taken exceed; 0 of 53 were under it, in an earlier measurement.
+    regained: the share that a reduced photo reaches again. Measured on 24 photos: as taken 0.42 or more, after JPEG
+    quality 30 0.31 or more. Enlarged 2 to 4 times, 75 to 95 % had less than `lost`, and `regained` at half or a quarter
+    of their size; of those under a Gaussian blur of sigma 2 29 %, of stronger ones none.
     """
 
     lost: float = 0.20
@@ -137,8 +138,8 @@ class Upscaled(Rule):
     explanation = (
         "The photo was enlarged: it has more pixels than detail. The finest detail has less than `lost` of the energy "
         "that it has at half of the size, in the median of the ten most detailed of 8 x 8 tiles; at half or a quarter "
-        "of the size it is back at `regained`. Of 53 photos as taken none was under `lost`; photos enlarged twice or "
-        "four times all were, with JPEG quality 75 on top 92 %, enlarged 1.5 times about half. A slightly wrong focus "
+        "of the size it is back at `regained`. Of 53 photos as taken none was under `lost`; of 24 that were enlarged 2 "
+        "to 4 times 75 to 95 % are found, few of those enlarged 1.5 times. A slightly wrong focus "
         "looks the same, and does the same: training learns softness. Judged only where the true detail is below "
         "the training resolution. Find the original."
     )
@@ -297,7 +298,7 @@ class Border(Rule):
         "part of the subject, and paints them again. Bars of `least` of a side or more are reported; a plain backdrop "
         "is not, since a picture begins along a whole line at once and a subject does not. The safe fix trims the copy."
     )
-    least: float = 0.02
+    least: float = 0.01
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         for measured in evidence.readable:

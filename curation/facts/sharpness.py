@@ -29,7 +29,7 @@ def detail(grey: np.ndarray) -> tuple[float, float, float]:
     grey: uint8, (height, width), at the photo's own size. The share is of the Laplacian's energy in a tile; the median
     of the ten most detailed of 8x8 tiles counts. A photo that was enlarged n times has lost what is finer than n
     pixels, and nothing else: its share is small at full size, and usual at 1/n of it. A blurred one gains it back
-    slowly. Measured on 24 photos: 0.42 or more for photos as taken and 0.33 after JPEG quality 30; enlarged twice 0.14
+    slowly. Measured on 24 photos: 0.42 or more for photos as taken and 0.31 after JPEG quality 30; enlarged twice 0.14
     to 0.26, and then 0.24 or more at half size.
     """
     levels = [grey]
@@ -67,11 +67,11 @@ def directional_blur(grey: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def halved(grey: np.ndarray) -> np.ndarray:
-    """The picture at half its size."""
+    """The picture at half its size; an odd last line is left out, as means over whole pixels take a tenth of the time."""
     import cv2
 
     size = max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2)
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(grey[: 2 * size[1], : 2 * size[0]], size, interpolation=cv2.INTER_AREA)
 
 
 def _tiles(pixels: np.ndarray) -> list[np.ndarray]:
