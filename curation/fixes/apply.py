@@ -62,7 +62,7 @@ def apply_fixes(
                 _record(dataset.root, fixes, changes, target, undone=None if taken else folder)
     except OSError as error:
         raise CurationError(
-            f"The mended copy {visible(str(target))} cannot be written: {error.strerror}.",
+            f"The mended copy {visible(str(target))} cannot be written: {error.strerror or error}.",
             "Free some space, or choose another folder with --output.",
         ) from error
     return Mended(open_dataset(target, dataset.caption_column), not taken, recorded)

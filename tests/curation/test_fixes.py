@@ -253,6 +253,7 @@ def test_photos_in_subfolders_keep_their_place_and_names_never_clash(folder: Pat
     dataset = open_dataset(folder)
     mended = mend(dataset, plan(dataset))
     assert [photo.name for photo in mended.photos] == ["sub/a-2.png", "sub/a.png"]
+    assert load_rgb(mended.root / "sub" / "a.png").size == sample("coffee").size, "who has the name keeps it"
 
 
 def test_a_refused_fix_excludes_nothing(faulty: Path) -> None:
