@@ -118,7 +118,9 @@ class DifferentPerson(Rule):
                 yield self._finding(photo, likeness)
         if len(compared) < len(evidence.readable):
             left = len(evidence.readable) - len(compared)
-            yield self.skipped(f"{left} photos were not compared: their faces are too small, turned away, or not found")
+            yield self.skipped(
+                f"in {left} of {len(evidence.readable)} photos the face is too small, turned away, or not found"
+            )
 
     def _finding(self, photo: Pictured, likeness: float) -> Finding:
         other = likeness < self.different

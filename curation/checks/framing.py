@@ -9,7 +9,7 @@ from curation.facts.parts import Part
 from curation.report import Finding, Kind, Region, Skipped
 from curation.subject import SURE
 
-UNSURE = "{count} photos were not judged: what is the subject in them is not clear enough from the pixels alone"
+UNSURE = "in {count} of {all} photos what the subject is is not clear enough from the pixels alone"
 
 
 @dataclass(frozen=True)
@@ -153,4 +153,4 @@ def _subject_region(measured: Measured) -> Region:
 def _skipped_unsure(rule: Rule, evidence: Evidence) -> Iterator[Skipped]:
     count = sum(measured.subject.confidence < SURE for measured in evidence.readable)
     if count:
-        yield rule.skipped(UNSURE.format(count=count))
+        yield rule.skipped(UNSURE.format(count=count, all=len(evidence.readable)))
