@@ -9,19 +9,17 @@ from curation.fixes.box import Box
 from curation.report import Finding, Region
 
 MARGIN = 1.0
-"""Kept on each side of the subject's box, in widths and heights of it: a face becomes a third of the crop, which is a
-close-up (0.30 of the frame's height or more in film studies; see the rule on the shot mix)."""
-
-LONGEST = 2.0
-"""Long side by short side of a crop: longer shapes are reported as such."""
+"""Kept on each side of the subject's box, in its longer side: a face becomes a third of the crop, which is a close-up
+(0.30 of the frame's height or more in film studies). Less where the photo has less."""
 
 
 def subject_crop(findings: Sequence[Finding], photo: str, size: tuple[int, int], resolution: int) -> Box | None:
-    """The part of the photo to keep, or None when no crop mends all the findings.
+    """The square to keep of the photo, or None when no crop mends all the findings.
 
-    size: the upright photo's, in pixels.  resolution: a crop's sides have as many pixels where the photo has them.
-    The subject stays whole with its margin, every other region of the findings lies outside, and a subject that is too
-    small (`value` under `threshold`, lengths by the shorter side) becomes large enough.
+    size: the upright photo's, in pixels.  resolution: the square's side has as many pixels where the photo has them.
+    A square, since training cuts nothing off one. The subject stays whole with its margin, every other region of the
+    findings lies outside, and a subject that is too small (`value` under `threshold`, lengths by the shorter side)
+    becomes large enough.
     """
     regions = [region for finding in findings for region in finding.regions if region.photo == photo]
     subjects = {_pixels(region, size) for region in regions if region.label == SUBJECT}
@@ -29,10 +27,12 @@ def subject_crop(findings: Sequence[Finding], photo: str, size: tuple[int, int],
     if len(subjects) != 1:
         return None
     subject = subjects.pop()
-    crop = _crop_size(subject, size, resolution)
-    if crop == size or any(_remains_small(finding, min(size) / min(crop)) for finding in findings):
+    side = min(max(math.ceil(max(subject.size) * (1 + 2 * MARGIN)), resolution), *size)
+    if size == (side, side) or side < max(subject.size):
         return None
-    return next((place for place in _places(subject, crop, size) if not any(map(place.meets, others))), None)
+    if any(_remains_small(finding, min(size) / side) for finding in findings):
+        return None
+    return next((place for place in _places(subject, side, size) if not any(map(place.meets, others))), None)
 
 
 def _pixels(region: Region, size: tuple[int, int]) -> Box:
@@ -46,13 +46,6 @@ def _pixels(region: Region, size: tuple[int, int]) -> Box:
     )
 
 
-def _crop_size(subject: Box, size: tuple[int, int], resolution: int) -> tuple[int, int]:
-    wanted = [math.ceil(side * (1 + 2 * MARGIN)) for side in subject.size]
-    least = max(resolution, math.ceil(max(wanted) / LONGEST))
-    width, height = (min(max(side, least), whole) for side, whole in zip(wanted, size, strict=True))
-    return width, height
-
-
 def _remains_small(finding: Finding, gain: float) -> bool:
     """Whether the finding is about a subject that is too small, also in the crop. Areas gain more than lengths."""
     value, threshold = finding.value, finding.threshold
@@ -61,11 +54,11 @@ def _remains_small(finding: Finding, gain: float) -> bool:
     return value < threshold and value * gain < threshold
 
 
-def _places(subject: Box, crop: tuple[int, int], size: tuple[int, int]) -> list[Box]:
-    """Where a crop of that size may lie with the subject inside: around its centre first, then to the sides."""
-    across = _offsets(subject.left, subject.right, crop[0], size[0])
-    down = _offsets(subject.top, subject.bottom, crop[1], size[1])
-    return [Box(left, top, left + crop[0], top + crop[1]) for left, top in product(across, down)]
+def _places(subject: Box, side: int, size: tuple[int, int]) -> list[Box]:
+    """Where the square may lie with the subject inside: around its centre first, then to the sides."""
+    across = _offsets(subject.left, subject.right, side, size[0])
+    down = _offsets(subject.top, subject.bottom, side, size[1])
+    return [Box(left, top, left + side, top + side) for left, top in product(across, down)]
 
 
 def _offsets(start: int, end: int, length: int, whole: int) -> list[int]:

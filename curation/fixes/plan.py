@@ -47,8 +47,8 @@ def plan_fixes(
 ) -> tuple[Fix, ...]:
     """What can be done about the findings, sorted by photo; with `unsafe`, photos are cropped and left out too.
 
-    needs: its resolution is the least that a crop leaves. Notes (`info`) never exclude a photo. Of copies and of photos
-    at one place the first ones stay. Raises CurationError for a photo to crop that cannot be read any more.
+    needs: its resolution is the least that a crop leaves. About notes (`info`) nothing unsafe is done. Of copies and of
+    photos at one place the first ones stay. Raises CurationError for a photo to crop that cannot be read any more.
     """
     crops = _crops(dataset, report, needs.resolution) if unsafe else ()
     leaving = _exclusions(report, {fix.photo for fix in crops}) if unsafe else _omissions(report)
@@ -82,13 +82,17 @@ def exclusions(dataset: Dataset, fixes: Sequence[Fix]) -> list[Change]:
 
 def _crops(dataset: Dataset, report: Report, resolution: int) -> tuple[Fix, ...]:
     """For each photo that a crop mends, one fix for each finding, all with the same box."""
+    findings: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        if RULES[finding.code].mend == "crop" and finding.severity != "info" and finding.regions:
+            for name in finding.photos:
+                findings.setdefault(name, []).append(finding)
     crops: list[Fix] = []
     for photo in dataset.trainable:
-        findings = [f for f in report.findings if RULES[f.code].mend == "crop" and photo.name in f.photos]
-        if any(finding.regions for finding in findings):
+        if own := findings.get(photo.name):
             header = load(photo.path, least_side=1).header
-            box = subject_crop(findings, photo.name, (header.width, header.height), resolution)
-            crops += [Fix(f.code, photo.name, "crop", False, f.message, box) for f in findings if box]
+            box = subject_crop(own, photo.name, (header.width, header.height), resolution)
+            crops += [Fix(f.code, photo.name, "crop", False, f.message, box) for f in own if box]
     return tuple(crops)
 
 

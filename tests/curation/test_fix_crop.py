@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from curation import CurationError, Finding, Report, open_dataset
 from curation.checks import RULES
 from curation.checks.rule import SUBJECT, Rule
 from curation.fixes import apply_fixes, plan_fixes
 from curation.fixes.crop import subject_crop
+from curation.lint import Selection, lint
 from curation.needs import TrainingNeeds
+from curation.photo import load_rgb
 from curation.report import Region, Severity
 
 SIZE = (4000, 3000)
@@ -31,7 +33,7 @@ def finding(*regions: Region, value: float = 2, threshold: float = 1, severity: 
 def test_the_crop_is_the_subject_with_a_margin_around() -> None:
     face = region(SUBJECT, 0.4, 0.4, 0.1, 0.2)  # 400 x 600 pixels from (1600, 1200)
     box = subject_crop([finding(face)], "a.png", SIZE, resolution=1024)
-    assert box == (1200, 600, 2400, 2400)
+    assert box == (900, 600, 2700, 2400)
 
 
 def test_a_small_subject_is_cropped_to_the_training_resolution_and_no_smaller() -> None:
@@ -51,7 +53,7 @@ def test_another_face_is_left_outside_by_moving_the_crop() -> None:
     mine, other = region(SUBJECT, 0.3, 0.3, 0.1, 0.1), region("face", 0.42, 0.3, 0.1, 0.1)
     box = subject_crop([finding(mine, other)], "a.png", SIZE, resolution=600)
     assert box is not None
-    assert box.left < 1200 and box.right >= 1600 and box.right <= 1680
+    assert box.left < 1200 and 1600 <= box.right <= 1680
 
 
 def test_a_crop_that_cannot_leave_the_other_face_outside_is_not_made() -> None:
@@ -79,8 +81,7 @@ def test_any_crop_lies_in_the_photo_around_the_subject_beside_the_others(
         return
     assert 0 <= box.left < box.right <= size[0]
     assert 0 <= box.top < box.bottom <= size[1]
-    for side, whole in zip(box.size, size, strict=True):
-        assert side >= min(resolution, whole)
+    assert box.size[0] == box.size[1] >= min(resolution, *size)
     left, top, width, height = mine
     assert box.left <= left * size[0] + 1 and box.right >= min(size[0], (left + width) * size[0]) - 1
     assert box.top <= top * size[1] + 1 and box.bottom >= min(size[1], (top + height) * size[1]) - 1
@@ -131,6 +132,33 @@ def test_a_photo_that_no_crop_mends_is_left_out_unless_it_is_a_note(
     found = report(finding(region(SUBJECT, 0.4, 0.4, 0.1, 0.1), region("face", 0.45, 0.4, 0.1, 0.1), severity=severity))
     fixes = plan_fixes(open_dataset(far), found, unsafe=True, needs=TrainingNeeds(resolution=512))
     assert [fix.action for fix in fixes] == actions
+
+
+def test_about_a_note_nothing_is_cropped(croppable: Rule, far: Path) -> None:
+    found = report(finding(region(SUBJECT, 0.4, 0.4, 0.1, 0.1), severity="info"))
+    assert plan_fixes(open_dataset(far), found, unsafe=True, needs=TrainingNeeds(resolution=512)) == ()
+
+
+def test_a_subject_that_no_square_holds_is_not_cropped() -> None:
+    wide = region(SUBJECT, 0.05, 0.4, 0.9, 0.2)  # 3600 of 3000 pixels
+    assert subject_crop([finding(wide)], "a.png", SIZE, resolution=1024) is None
+
+
+def test_a_distant_face_is_found_cropped_and_near_then(folder: Path, sample: Callable[..., Image.Image]) -> None:
+    field = sample("coffee", 3000).filter(ImageFilter.GaussianBlur(30))
+    portrait = sample("astronaut")
+    field.paste(portrait.crop((130, 0, 330, 260)), (700, 900))  # her face has some 100 pixels of 2250
+    field.save(folder / "far.png")
+    dataset, needs = open_dataset(folder), TrainingNeeds(resolution=512)
+    selection = Selection(select=("FAC003",), severity={"FAC003": "warning"})
+    found = lint(dataset, "person", needs, selection)
+    fixes = plan_fixes(dataset, found, unsafe=True, needs=needs)
+    assert [(fix.code, fix.action) for fix in fixes] == [("FAC003", "crop")]
+
+    copy = apply_fixes(dataset, fixes).copy
+
+    assert load_rgb(copy.photos[0].path).size == (512, 512)
+    assert lint(copy, "person", needs, selection).findings == ()
 
 
 def test_a_photo_that_is_gone_since_the_report_is_told(croppable: Rule, far: Path) -> None:
