@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from curation import open_dataset
-from curation.journal import undo
 from engine.config import load_config
 from engine.errors import ConfigError
 from loratui.cli import app
@@ -89,8 +88,9 @@ def test_update_config_changes_one_value_and_is_undone_with_the_copy(faulty: Pat
     assert load_config(config).data.resolution == 256
     assert [photo.name for photo in open_dataset(faulty).photos if photo.excluded] == ["copy.png"]
 
-    undo(faulty)
+    result = loratui("undo", "photos")
 
+    assert result.stderr == "Took back: Write photos-fixed: 1 mended, 1 left out.\n"
     assert config.read_text() == CONFIG.format('"photos"')
     assert sorted(path.name for path in faulty.parent.iterdir()) == ["lora.toml", "photos"]
     assert not [photo.name for photo in open_dataset(faulty).photos if photo.excluded]
