@@ -1,5 +1,6 @@
 """Which fault is planted at which strength for each rule; benchmarks/planted_faults.py counts what is found."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,35 +130,59 @@ def _few(count: int) -> Callable[[Photos, Path], Sequence[Planted]]:
     return plant
 
 
-def _faces(count: int, height: float) -> Callable[[Photos, Path], Sequence[Planted]]:
-    """The one portrait at hand, `count` times side by side in every photo; height of the bust, a share of the photo."""
-    bust = data.astronaut()[0:300, 90:350]
+def _faces(
+    *places: float,
+    height: float,
+    fault: Callable[[np.ndarray], np.ndarray] = lambda bust: bust,
+    scene_of: Callable[[np.ndarray], np.ndarray] = lambda rgb: rgb,
+) -> Callable[[Photos, Path], Sequence[Planted]]:
+    """The one portrait at hand, at these places (0 is left, 1 is right) in every photo.
+
+    height: of the bust, a share of the photo's.  fault: put into the bust.  scene_of: makes the scene of the photo.
+    """
+    bust = fault(data.astronaut()[0:300, 90:350])
 
     def plant(photos: Photos, folder: Path) -> Sequence[Planted]:
         for name, rgb in photos.items():
-            scene = rgb
-            for number in range(count):
-                scene = make.pasted(scene, bust, number / max(1, count - 1) if count > 1 else 0.5, height)
+            scene = scene_of(rgb)
+            for place in places:
+                scene = make.pasted(scene, bust, place, height)
             (folder / f"{name}.jpg").write_bytes(make.jpeg(scene))
         return [frozenset({f"{name}.jpg"}) for name in photos]
 
     return plant
 
 
-def _captions(write: Callable[[int], str], sidecar: bool = False) -> Callable[[Photos, Path], Sequence[Planted]]:
-    """A caption for each photo."""
+def _captions(
+    write: Callable[[int], str | None], sidecar: bytes | None = None
+) -> Callable[[Photos, Path], Sequence[Planted]]:
+    """A caption in metadata.jsonl for each photo but those that get None, and a sidecar for each."""
 
     def plant(photos: Photos, folder: Path) -> Sequence[Planted]:
-        import json
-
         rows = []
         for number, (name, rgb) in enumerate(photos.items()):
             (folder / f"{name}.jpg").write_bytes(make.jpeg(make.smaller(rgb, 64)))
-            rows.append(json.dumps({"file_name": f"{name}.jpg", "prompt": write(number)}))
-            if sidecar:
-                (folder / f"{name}.txt").write_text("another caption")
-        (folder / "metadata.jsonl").write_text("\n".join(rows) + "\n")
+            rows += [
+                {"file_name": f"{name}.jpg", "prompt": caption} for caption in (write(number),) if caption is not None
+            ]
+            if sidecar is not None:
+                (folder / f"{name}.txt").write_bytes(sidecar)
+        if rows:
+            (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         return [frozenset({f"{name}.jpg"}) for name in photos]
+
+    return plant
+
+
+def _without_photo(*files: tuple[str, bytes]) -> Callable[[Photos, Path], Sequence[Planted]]:
+    """Clean photos, and files that belong to none of them; one finding for each is wanted."""
+
+    def plant(photos: Photos, folder: Path) -> Sequence[Planted]:
+        for name, rgb in photos.items():
+            (folder / f"{name}.jpg").write_bytes(make.jpeg(make.smaller(rgb, 64)))
+        for name, content in files:
+            (folder / name).write_bytes(content)
+        return [frozenset()]
 
     return plant
 
@@ -167,6 +192,15 @@ def _together(plant: Callable[[Photos, Path], Sequence[Planted]]) -> Callable[[P
 
     def planted(photos: Photos, folder: Path) -> Sequence[Planted]:
         return [frozenset().union(*plant(photos, folder))]
+
+    return planted
+
+
+def _halves(plant: Callable[[Photos, Path], Sequence[Planted]]) -> Callable[[Photos, Path], Sequence[Planted]]:
+    """What only every second photo has, the first one with it."""
+
+    def planted(photos: Photos, folder: Path) -> Sequence[Planted]:
+        return plant(photos, folder)[::2]
 
     return planted
 
@@ -246,6 +280,10 @@ CASES: tuple[Case, ...] = (
         Case("FIL009", f"header of {side:,} x {side:,}", _each(".png", lambda rgb, s=side: make.huge_header(s)))
         for side in (15_000, 60_000)
     ),
+    *(
+        Case("FIL010", f"a {suffix} file", _without_photo((f"photo{suffix}", b"II*\0" + bytes(99))))
+        for suffix in (".cr2", ".psd", ".svg")
+    ),
     Case("FIL011", "names that differ in case", _clashing),
     Case("FIL012", "GPS in the EXIF", _each(".jpg", lambda rgb: make.saved(rgb, "JPEG", exif=make.exif(gps=True)))),
     *(
@@ -317,21 +355,71 @@ CASES: tuple[Case, ...] = (
         for share in (0.15, 0.3, 0.45)
     ),
     *(Case("DUP005", f"{seconds} s apart", _burst(seconds)) for seconds in (1, 3)),
-    Case("FAC001", "the portrait twice, cascade", _faces(2, 0.4), "person"),
+    Case("FAC001", "the portrait twice, cascade", _faces(0, 1, height=0.4), "person"),
     Case("FAC002", "no face in it, cascade", _pixels(lambda rgb: rgb), "person"),
-    *(Case("FAC003", f"a bust of {height:.0%}, cascade", _faces(1, height), "person") for height in (0.06, 0.09)),
+    *(
+        Case("FAC003", f"a bust of {height:.0%}, cascade", _faces(0.5, height=height), "person")
+        for height in (0.06, 0.09)
+    ),
+    *(
+        Case(
+            "FAC005",
+            f"a face of about {pixels // 2} pixels, cascade",
+            _faces(0.5, height=0.3, scene_of=lambda rgb, p=pixels: make.smaller(rgb, round(p / 0.3))),
+            "person",
+        )
+        for pixels in (80, 110)
+    ),
+    *(
+        Case(
+            "FAC006",
+            f"the bust out of focus by {radius} per mille, cascade",
+            _faces(0.5, height=0.5, fault=lambda bust, r=radius: make.out_of_focus(bust, r)),
+            "person",
+        )
+        for radius in (8, 15)
+    ),
+    *(
+        Case(
+            "FAC007",
+            f"the bust at {stops:+g} stops, cascade",
+            _faces(0.5, height=0.5, fault=lambda bust, s=stops: make.exposed(bust, s)),
+            "person",
+        )
+        for stops in (-3, -4, 3)
+    ),
+    Case(
+        "FAC009",
+        "the bust at the edge of a photo of 2 to 1, cascade",
+        _faces(0, height=0.5, scene_of=lambda rgb: make.strip(rgb, 2)),
+        "person",
+        replace(NEEDS, center_crop=True),
+    ),
     Case("SET001", "four photos at each place", _same_place),
     Case("SET002", "5 photos of an object", _few(5)),
     Case("SET007", "all within one hour, one camera", _together(_one_day)),
     Case("REG001", "class images are small copies", _class_images(400, copies=True), needs=PRIOR),
     Case("REG002", "class images of 300 pixels", _class_images(300, copies=False), needs=PRIOR),
     Case("REG003", "half of those wanted", _together(_class_images(1024, copies=False)), needs=PRIOR),
-    Case("CAP004", "an empty caption on all but one", _captions(lambda n: "" if n else "a can")),
+    Case("CAP001", "no caption on half", _halves(_captions(lambda n: "a can" if n % 2 else None))),
     Case("CAP002", "no trigger word", _captions(lambda n: f"a can number {n}"), needs=TOK),
     Case("CAP003", "one caption for all", _captions(lambda n: "a photo of TOK")),
-    Case("CAP006", "sidecar says otherwise", _captions(lambda n: f"caption {n}", sidecar=True)),
+    Case("CAP004", "an empty caption on half", _halves(_captions(lambda n: "a can" if n % 2 else " "))),
+    Case(
+        "CAP005",
+        "a .txt without a photo",
+        _without_photo(("dreambooth-can-00.txt", b"a can"), ("dreambooth-can-99.txt", b"a can")),
+    ),
+    Case("CAP006", "sidecar says otherwise", _captions(lambda n: f"caption {n}", sidecar=b"another caption")),
     Case("CAP007", "trigger word twice", _captions(lambda n: f"TOK and TOK, {n}"), needs=TOK),
     Case("CAP008", "84 words", _captions(lambda n: " ".join([WORDS] * 6))),
-    Case("CAP009", "four words in all", _captions(lambda n: f"in the style of dreams, number {n}")),
+    Case("CAP009", "six words in all", _captions(lambda n: f"in the style of dreams, number {n}")),
     Case("CAP010", "an escape sequence", _captions(lambda n: f"a can \x1b[31m {n}")),
+    Case("CAP011", "sidecar in Latin-1", _captions(lambda n: None, sidecar="a caf\xe9".encode("latin-1"))),
+    Case("CAP011", "sidecar in UTF-16", _captions(lambda n: None, sidecar="a can".encode("utf-16"))),
+    Case(
+        "CAP012",
+        "a row without a photo",
+        _without_photo(("metadata.jsonl", b'{"file_name": "gone.jpg", "prompt": "x"}\n')),
+    ),
 )
