@@ -95,13 +95,18 @@ def measure_case(case: Case, photos: Mapping[str, np.ndarray]) -> Tally:
 def _counted(code: str, planted: Sequence[Planted], findings: Sequence[Finding]) -> Tally:
     tally = Tally(planted=len(planted))
     for names in planted:
-        naming = [finding for finding in findings if names <= set(finding.photos) or not finding.photos]
-        severities = [finding.severity for finding in naming if finding.code == code]
-        if severities:
+        own = [finding.severity for finding in findings if finding.code == code and _tells(finding, names)]
+        if own:
             tally.found += 1
-            tally.severities[min(severities, key=SEVERITIES.index)] += 1
-        tally.family += any(finding.severity != "info" for finding in naming)
+            tally.severities[min(own, key=SEVERITIES.index)] += 1
+        of_family = [f for f in findings if f.severity != "info" and (f.code == code or f.photos)]
+        tally.family += any(_tells(finding, names) for finding in of_family)
     return tally
+
+
+def _tells(finding: Finding, names: Planted) -> bool:
+    """Whether it names these photos; one about the whole set names none."""
+    return names <= set(finding.photos) or not finding.photos
 
 
 def false_findings(data: Path, kind: Kind) -> Iterator[Finding]:
@@ -128,9 +133,9 @@ def planted_table(data: Path) -> Iterator[str]:
     for case in CASES:
         tally = measure_case(case, photos)
         how = ", ".join(f"{count} {severity}" for severity, count in tally.severities.items()) or "-"
-        share = f"{tally.found / tally.planted:.0%}" if tally.planted else "-"
-        name = RULES[case.code].name
-        yield f"| {case.code} | {name} | {case.fault} | {tally.planted} | {tally.found} | {share} | {how} | {tally.family / tally.planted:.0%} |"
+        recall, family = (f"{count / tally.planted:.0%}" for count in (tally.found, tally.family))
+        cells = (case.code, RULES[case.code].name, case.fault, tally.planted, tally.found, recall, how, family)
+        yield f"| {' | '.join(map(str, cells))} |"
     yield from _false_findings_table(data, len(photos))
     yield NOT_MEASURED
     measured = {case.code for case in CASES}
