@@ -120,10 +120,10 @@ def _align(one: _Keypoints, other: _Keypoints) -> Alignment:
         inliers=int(inliers.sum()),
         scale=round(scale, 4),
         overlap=round(float(covered.mean()), 4),
-        left=round(columns[0] / width, 4),
-        top=round(rows[0] / height, 4),
-        width=round((columns[-1] + 1 - columns[0]) / width, 4),
-        height=round((rows[-1] + 1 - rows[0]) / height, 4),
+        left=round(int(columns[0]) / width, 4),
+        top=round(int(rows[0]) / height, 4),
+        width=round(int(columns[-1] + 1 - columns[0]) / width, 4),
+        height=round(int(rows[-1] + 1 - rows[0]) / height, 4),
         agreement=round(agreement, 4),
     )
 

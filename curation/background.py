@@ -1,7 +1,9 @@
 """What lies behind the subject: its colours where they stand, and its texture, as numbers that can be compared."""
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,35 +19,55 @@ TEXTURES = 10
 MARGIN = 0.15
 """GrabCut starts from a subject within this distance of the frame, as a fraction of it."""
 
+LEAST_SEEN = 0.05
+"""Share of a photo that its background must have to be described."""
+
 BLACK = 16
 """Brightest grey of a letterbox border, which is no background."""
 
 
 @dataclass(frozen=True)
 class BackgroundFacts:
-    """descriptor: see `describe`, to be compared by `similarity`."""
+    """descriptor: see `describe`, to be compared by `similarities`; empty when nothing of the background can be seen.
+
+    brightness, contrast, warmth: of the subject before it, in OpenCV's 8-bit Lab: mean and standard deviation of L (0
+    to 255), and mean of b (yellow over blue, -128 to 127).
+    """
 
     descriptor: bytes
+    brightness: float = 0.0
+    contrast: float = 0.0
+    warmth: float = 0.0
 
 
 def measure_background(pixels: Pixels) -> BackgroundFacts:
-    """Describe what lies behind the subject of one photo."""
-    return BackgroundFacts(describe(pixels.rgb_1024))
+    """Tell the subject of one photo from its background, and describe both.
 
-
-def describe(rgb: np.ndarray) -> bytes:
-    """The background of a photo, compressed; empty when nothing of it can be seen.  rgb: uint8, (height, width, 3).
-
-    Counts of background pixels, uint16: by Lab colour (8 x 8 x 8) in each cell of a 3 x 3 grid, then by uniform local
-    binary pattern. The subject is masked out by GrabCut (Rother et al., 2004), started from the middle of the frame.
+    The subject is masked out by GrabCut (Rother et al., 2004), started from the middle of the frame.
     """
     import cv2
 
-    rgb = _without_border(rgb)
+    rgb = _without_border(pixels.rgb_1024)
     small = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     behind = _background_mask(small)
-    if behind.mean() < 0.05:
-        return b""
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    subject = lab[~behind] if not behind.all() else lab.reshape(-1, 3)
+    return BackgroundFacts(
+        descriptor=describe(rgb, small, behind) if behind.mean() >= LEAST_SEEN else b"",
+        brightness=round(float(subject[:, 0].mean()), 1),
+        contrast=round(float(subject[:, 0].std()), 1),
+        warmth=round(float(subject[:, 2].mean()) - 128, 1),
+    )
+
+
+def describe(rgb: np.ndarray, small: np.ndarray, behind: np.ndarray) -> bytes:
+    """Counts of background pixels, uint16, compressed: by Lab colour (8 x 8 x 8) in each cell of a 3 x 3 grid, then by
+    uniform local binary pattern.
+
+    rgb: uint8, (height, width, 3).  small: the same, (SIDE, SIDE, 3).  behind: bool, (SIDE, SIDE).
+    """
+    import cv2
+
     colour = _lab_bins(small)
     cells = zip(_grid(colour), _grid(behind), strict=True)
     colours = [np.bincount(cell[mask], minlength=COLOURS) for cell, mask in cells]
@@ -58,19 +80,34 @@ def describe(rgb: np.ndarray) -> bytes:
     return zlib.compress(np.concatenate(counts).astype("<u2").tobytes())
 
 
-def similarity(one: bytes, other: bytes) -> float:
-    """How alike two backgrounds are, from 0 to 1: sqrt(colour x colour by place) x texture, as histogram intersections.
+def similarities(descriptors: Sequence[bytes]) -> np.ndarray:
+    """How alike backgrounds are, from 0 to 1: float32, (photos, photos), symmetric.
 
-    Colours alone confuse places of one palette, place alone a moved camera, texture alone nearly everything.
+    sqrt(colour x colour by place) x texture, each the intersection of two histograms. Colours alone confuse places of
+    one palette, place alone a moved camera, texture alone nearly everything.
     """
-    (cells, textures), (other_cells, other_textures) = _counts(one), _counts(other)
-    colour = _intersection(cells.sum(axis=0), other_cells.sum(axis=0))
-    seen = np.minimum(cells.sum(axis=1), other_cells.sum(axis=1)).astype(float)
-    if not seen.any():
-        return 0.0
-    by_place = [_intersection(mine, theirs) for mine, theirs in zip(cells, other_cells, strict=True)]
-    place = float(np.average(by_place, weights=seen))
-    return float(np.sqrt(colour * place)) * _intersection(textures, other_textures)
+    counts = np.stack([np.frombuffer(zlib.decompress(one), "<u2") for one in descriptors]).astype(np.float32)
+    cells = counts[:, :-TEXTURES].reshape(len(counts), CELLS * CELLS, COLOURS)
+    colours, textures = _shares(cells.sum(axis=1)), _shares(counts[:, -TEXTURES:])
+    seen = cells.sum(axis=2)
+    used = counts[:, :-TEXTURES].any(axis=0)  # photographs use a tenth of all colours
+    places = _shares(cells).reshape(len(counts), -1)[:, used]
+    starts = np.concatenate([[0], np.cumsum(used.reshape(CELLS * CELLS, COLOURS).sum(axis=1))])
+    alike = np.eye(len(counts), dtype=np.float32)
+    for row in range(1, len(counts)):
+        colour = np.minimum(colours[row], colours[:row]).sum(axis=1)
+        texture = np.minimum(textures[row], textures[:row]).sum(axis=1)
+        nearer = np.minimum(places[row], places[:row])
+        both = np.minimum(seen[row], seen[:row])
+        by_place = [nearer[:, start:end].sum(axis=1) for start, end in pairwise(starts)]
+        place = (np.stack(by_place, axis=1) * both).sum(axis=1) / np.maximum(both.sum(axis=1), 1)
+        alike[row, :row] = alike[:row, row] = np.sqrt(colour * place) * texture
+    return alike
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Of the counts along the last axis; zeros where there are none."""
+    return counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
 
 
 def _without_border(rgb: np.ndarray) -> np.ndarray:
@@ -123,14 +160,3 @@ def _binary_patterns(grey: np.ndarray) -> np.ndarray:
     brighter = np.stack([grey[y : y + height - 2, x : x + width - 2] >= centre for y, x in around])
     changes = (brighter != np.roll(brighter, 1, axis=0)).sum(axis=0)
     return np.where(changes <= 2, brighter.sum(axis=0), TEXTURES - 1)
-
-
-def _counts(background: bytes) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.frombuffer(zlib.decompress(background), "<u2").astype(np.int64)
-    return counts[:-TEXTURES].reshape(CELLS * CELLS, COLOURS), counts[-TEXTURES:]
-
-
-def _intersection(one: np.ndarray, other: np.ndarray) -> float:
-    if not one.any() or not other.any():
-        return 0.0
-    return float(np.minimum(one / one.sum(), other / other.sum()).sum())

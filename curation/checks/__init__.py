@@ -14,7 +14,14 @@ from curation.checks.captions import (
     TriggerWordDoubled,
 )
 from curation.checks.class_images import ClassImageOrigin, ClassImageSize, ShowsSubject, TooFewClassImages
-from curation.checks.dataset_wide import RepeatedBackground, TooFewPhotos
+from curation.checks.dataset_wide import (
+    LightingVariety,
+    LowDiversity,
+    RepeatedBackground,
+    SameShooting,
+    TooFewPhotos,
+    TooManyPhotos,
+)
 from curation.checks.duplicates import Burst, ExactDuplicate, MirroredCopy, NearDuplicate, ShiftedCopy
 from curation.checks.encoding import BitDepth, ColourMode, ColourProfile, Rotated, Transparency
 from curation.checks.faces import (
@@ -110,6 +117,10 @@ _ORDER: tuple[Rule, ...] = (
     RepeatedExpression(),
     ShotMix(),
     TooFewPhotos(),
+    TooManyPhotos(),
+    SameShooting(),
+    LightingVariety(),
+    LowDiversity(),
     Burst(),
 )
 

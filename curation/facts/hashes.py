@@ -52,6 +52,12 @@ def colour_counts(rgb: np.ndarray) -> bytes:
     return np.sqrt(counts.ravel() / COLOUR_SIDE**2 * 255**2).round().astype(np.uint8).tobytes()
 
 
+def colour_likeness(one: bytes, other: bytes) -> float:
+    """The Bhattacharyya coefficient of two photos' colours: 0 for none in common, 1 for the same."""
+    mine, theirs = (np.frombuffer(colours, np.uint8).astype(np.float64) for colours in (one, other))
+    return float(mine @ theirs / max(1.0, float(np.linalg.norm(mine) * np.linalg.norm(theirs))))
+
+
 def hashes_of(grey: Image.Image) -> Hashes:
     """Hash a grey picture, 64 pixels wide and high."""
     import imagehash

@@ -1,13 +1,12 @@
 """Each rule finds its fault in real photographs, and keeps silent on the ones without it."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter
 
-from curation import CurationError, Finding, Kind, Report
+from curation import CurationError, Finding, Report
 from curation.checks import RULES, rule
 
 LoadSample = Callable[..., Image.Image]
@@ -94,98 +93,6 @@ def test_img002_is_silent_where_low_resolution_explains_it(
     report = lint_folder(folder)
     assert names(found(report, "IMG001")) == [("small.png",)]
     assert not found(report, "IMG002")
-
-
-def test_dup001_the_same_pixels_under_another_name_and_format(photos: Path, lint_folder: Lint, found: Found) -> None:
-    shutil.copy(photos / "cat.png", photos / "copy.png")
-    Image.open(photos / "cat.png").save(photos / "zebra.bmp")
-    report = lint_folder(photos)
-    assert names(found(report, "DUP001")) == [("cat.png", "copy.png", "zebra.bmp")]
-    assert report.verdict == "blocked"
-    assert not found(report, "DUP002")
-
-
-@pytest.mark.parametrize("change", ["compressed", "shrunk", "cropped", "darkened"])
-def test_dup002_versions_of_one_photo(photos: Path, lint_folder: Lint, found: Found, change: str) -> None:
-    for path in list(photos.iterdir()):
-        image = Image.open(path)
-        width, height = image.size
-        if change == "shrunk":
-            image = image.resize((width // 2, height // 2))
-        if change == "cropped":
-            image = image.crop((width // 50, height // 50, width, height))
-        if change == "darkened":
-            image = image.point([value * 7 // 10 for value in range(256)] * 3)
-        image.save(path.with_suffix(".jpg"), quality=40)
-    pairs = [{f"{name}.png", f"{name}.jpg"} for name in ("astronaut", "cat", "coffee", "rocket")]
-    assert [set(group) for group in names(found(lint_folder(photos), "DUP002"))] == pairs
-
-
-def test_dup003_a_flipped_photo(photos: Path, lint_folder: Lint, found: Found) -> None:
-    for path in list(photos.iterdir()):
-        ImageOps.mirror(Image.open(path)).save(path.with_suffix(".jpg"), quality=80)
-    report = lint_folder(photos)
-    pairs = [{f"{name}.png", f"{name}.jpg"} for name in ("astronaut", "cat", "coffee", "rocket")]
-    assert [set(group) for group in names(found(report, "DUP003"))] == pairs
-    assert not found(report, "DUP002")
-
-
-def test_dup003_finds_the_flipped_dog_and_nothing_else_in_that_set(
-    dreambooth: Callable[[str], Path], tmp_path: Path, lint_folder: Lint
-) -> None:
-    dogs = shutil.copytree(dreambooth("dog5"), tmp_path / "dogs")
-    report = lint_folder(dogs, resolution=1024)
-    worse = [(finding.code, finding.photos) for finding in report.findings if finding.severity != "info"]
-    assert worse == [("DUP003", ("02.jpg", "03.jpg"))]
-
-
-@pytest.mark.parametrize("name", ["backpack", "can", "cat2", "colorful_sneaker", "dog", "red_cartoon"])
-def test_no_copy_is_seen_in_sets_without_one(
-    dreambooth: Callable[[str], Path], tmp_path: Path, lint_folder: Lint, name: str
-) -> None:
-    report = lint_folder(shutil.copytree(dreambooth(name), tmp_path / "set"), resolution=1024)
-    assert not [finding for finding in report.findings if finding.code.startswith("DUP")]
-    assert report.verdict != "blocked"
-
-
-def test_set001_one_place_behind_three_photos(
-    dreambooth: Callable[[str], Path], tmp_path: Path, lint_folder: Lint, found: Found
-) -> None:
-    report = lint_folder(shutil.copytree(dreambooth("backpack"), tmp_path / "set"), resolution=1024)
-    assert names(found(report, "SET001")) == [("03.jpg", "04.jpg", "05.jpg")]
-
-
-@pytest.fixture
-def one_table(folder: Path, sample: LoadSample) -> Path:
-    """Three subjects before one table, and three photos taken elsewhere."""
-    for number, name in enumerate(["astronaut", "cat", "rocket"]):
-        scene = sample("coffee", 800)
-        scene.paste(sample(name).resize((360, 460)), (120 + 120 * number, 140))
-        scene.save(folder / f"table-{number}.png")
-        sample(name).save(folder / f"{name}.png")
-    return folder
-
-
-def test_set001_one_place_behind_different_subjects(one_table: Path, lint_folder: Lint, found: Found) -> None:
-    tables = ("table-0.png", "table-1.png", "table-2.png")
-    assert names(found(lint_folder(one_table), "SET001")) == [tables]
-
-
-def test_set001_does_not_count_copies_or_judge_styles(one_table: Path, lint_folder: Lint, found: Found) -> None:
-    assert not found(lint_folder(one_table, "style"), "SET001")
-    (one_table / "table-2.png").unlink()
-    shutil.copy(one_table / "table-0.png", one_table / "copy.png")
-    ImageOps.mirror(Image.open(one_table / "table-0.png")).save(one_table / "mirrored.png")
-    assert not found(lint_folder(one_table), "SET001")
-
-
-@pytest.mark.parametrize(("kind", "enough"), [("character", 15), ("object", 10), ("style", 20)])
-def test_set002_counts_the_usable_photos(
-    photos: Path, lint_folder: Lint, found: Found, kind: Kind, enough: int
-) -> None:
-    (photos / "broken.jpg").write_text("")
-    (finding,) = found(lint_folder(photos, kind), "SET002")
-    assert (finding.value, finding.threshold, finding.severity) == (4, enough, "info")
 
 
 def test_cap001_is_a_note_when_no_photo_has_a_caption_and_a_warning_when_some_have(
