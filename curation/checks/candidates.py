@@ -29,13 +29,22 @@ def whole_files(evidence: Evidence) -> list[File]:
 
 
 def alignable_files(evidence: Evidence) -> tuple[list[tuple[File, File]], int]:
-    """Pairs that may be cuts of one photo, and how many more there are; none that hashes tell to be copies."""
+    """Pairs that may be cuts of one photo, and how many more there are; none whose hashes tell that they are copies."""
     index = evidence.near_index
-    known = {tuple(pair) for mirrored in (False, True) for pair in index.pairs(mirrored=mirrored).tolist()}
+    family = _families(np.concatenate([index.pairs(), index.pairs(mirrored=True)]), len(evidence.readable))
     alike = like_coloured([measured.hashes.colours for measured in evidence.readable], ALIKE)
-    pairs = [pair for pair in alike.tolist() if tuple(pair) not in known]
-    chosen = np.array(pairs[:MOST_PAIRS], np.int64).reshape(-1, 2)
+    pairs = alike[family[alike[:, 0]] != family[alike[:, 1]]]
+    chosen = pairs[:MOST_PAIRS]
     return [(_file(one), _file(other)) for one, other in _photos(evidence, chosen)], len(pairs) - len(chosen)
+
+
+def _families(links: np.ndarray, count: int) -> np.ndarray:
+    """A number for each photo, the same for those that links join, directly or through others. links: (links, 2)."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    joined = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(count, count))
+    return connected_components(joined, directed=False)[1]
 
 
 def _photos(evidence: Evidence, pairs: np.ndarray) -> list[tuple[Measured, Measured]]:

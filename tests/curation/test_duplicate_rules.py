@@ -124,6 +124,16 @@ def test_dup004_two_cuts_of_one_picture_side_by_side(
     assert all(region.width == pytest.approx(shared, abs=0.02) for one in findings for region in one.regions)
 
 
+def test_dup004_three_equal_files_are_duplicates_and_no_shifted_copies(
+    photos: Path, lint_folder: Lint, found: Found
+) -> None:
+    for name in ("one", "two", "three"):
+        shutil.copy(photos / "cat.png", photos / f"{name}.png")
+    report = lint_folder(photos)
+    assert [len(group) for group in names(found(report, "DUP001"))] == [4]
+    assert not found(report, "DUP004")
+
+
 def test_dup004_one_subject_before_one_background_in_two_poses_is_not_a_shifted_copy(
     folder: Path, sample: LoadSample, lint_folder: Lint, found: Found
 ) -> None:
