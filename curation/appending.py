@@ -1,8 +1,27 @@
-"""Lines that are added to a file as they come, so that an interrupted scan keeps what it has."""
+"""Lines that are added to a file as they come, so that an interrupted scan keeps what it has.
+
+Each stands there with its checksum, as `[CRC-32, LINE]`: a flipped bit in a measured number would be believed.
+"""
 
 import os
+import zlib
 from pathlib import Path
 from types import TracebackType
+
+
+def checked(line: bytes) -> bytes:
+    """The line, which is JSON, as it stands in the file."""
+    return b"[%d,%s]\n" % (zlib.crc32(line), line)
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """The lines as they were appended, empty where one is broken. Raises OSError."""
+    return [_unchecked(line) for line in path.read_bytes().splitlines()]
+
+
+def _unchecked(line: bytes) -> bytes:
+    checksum, _, content = line.removeprefix(b"[").removesuffix(b"]").partition(b",")
+    return content if checksum == b"%d" % zlib.crc32(content) else b""
 
 
 class LineAppender:
@@ -24,10 +43,10 @@ class LineAppender:
         return self
 
     def append(self, line: bytes) -> None:
-        """Append one line, in one write, so that two scans at a time do not tear it."""
+        """Append one line of JSON, in one write, so that two scans at a time do not tear it."""
         if self._file is not None:
             try:
-                os.write(self._file, line + b"\n")
+                os.write(self._file, checked(line))
             except OSError:  # a full disk: measured again next time
                 return
 

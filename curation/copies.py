@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from curation.alignment import Aligner, Alignment, hash_pixels
-from curation.appending import LineAppender
+from curation.appending import LineAppender, read_lines
 from curation.parallel import in_parallel
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _read(root: Path) -> tuple[dict[str, str], dict[Key, Alignment]]:
     pixels: dict[str, str] = {}
     alignments: dict[Key, Alignment] = {}
     try:
-        lines = _path(root).read_bytes().splitlines()
+        lines = read_lines(_path(root))
     except OSError:
         return pixels, alignments
     for line in lines:

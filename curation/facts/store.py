@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from curation.appending import LineAppender
+from curation.appending import LineAppender, checked, read_lines
 from curation.atomic import write_bytes
 from curation.facts.parts import PhotoFacts
 
@@ -54,7 +54,7 @@ class Stored:
 def read_facts(root: Path) -> dict[str, Stored]:
     """Stored facts by photo name; none of another version, and none from a line that is broken."""
     try:
-        lines = _path(root).read_bytes().splitlines()
+        lines = read_lines(_path(root))
     except OSError:
         return {}
     newest: dict[str, Stored] = {}
@@ -107,7 +107,7 @@ def _line(stored: Stored) -> bytes:
 
 def _rewrite(root: Path, newest: Iterable[Stored]) -> None:
     try:
-        write_bytes(_path(root), b"".join(_line(stored) + b"\n" for stored in newest))
+        write_bytes(_path(root), b"".join(checked(_line(stored)) for stored in newest))
     except OSError:
         return
 

@@ -45,6 +45,13 @@ def test_spoiled_facts_are_measured_anew(photos: Path, content: str) -> None:
     assert lint(open_dataset(photos)) == expected
 
 
+def test_a_flipped_bit_in_the_facts_is_noticed(photos: Path) -> None:
+    expected = lint(open_dataset(photos))
+    stored = photos / ".loratui" / "facts.jsonl"
+    stored.write_bytes(stored.read_bytes().replace(b'"width":512', b'"width":112'))
+    assert lint(open_dataset(photos)) == expected
+
+
 def test_a_line_cut_short_loses_only_itself(photos: Path) -> None:
     lint(open_dataset(photos))
     stored = photos / ".loratui" / "facts.jsonl"
