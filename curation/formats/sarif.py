@@ -75,7 +75,7 @@ def _result(report: Report, finding: Finding) -> dict[str, Any]:
 
 
 def _suppression(reason: str) -> dict[str, str]:
-    return {"kind": "external", "status": "accepted", "justification": reason}
+    return {"kind": "external", "status": "accepted", "justification": visible(reason)}
 
 
 def _notifications(report: Report) -> list[dict[str, Any]]:
