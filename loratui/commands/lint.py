@@ -168,7 +168,7 @@ def _lint(dataset: "Dataset", kind: "Kind", needs: "TrainingNeeds", selection: "
 
 
 def _write(report: "Report", format: Format, statistics: bool, output_file: Path | None) -> None:
-    """Write the report to stdout, or whole to a file."""
+    """Write the report to stdout, or whole to a file; into what else has that name, such as a pipe or a device."""
     from curation.atomic import write_text
     from curation.formats import render
     from curation.formats.text import statistics_text
@@ -179,7 +179,10 @@ def _write(report: "Report", format: Format, statistics: bool, output_file: Path
         with progress_bar("making pictures") as on_progress:
             text = render(report, format, on_progress)
     if output_file is not None:
-        write_text(output_file, f"{text}\n")
+        if output_file.exists() and not output_file.is_file():
+            output_file.write_text(f"{text}\n", "utf-8")  # a rename would put a file in the device's place
+        else:
+            write_text(output_file, f"{text}\n")
         say(f"Wrote {output_file}.")
     elif format == "text":
         _print_coloured(text)

@@ -117,6 +117,22 @@ def test_every_format_goes_to_stdout_or_whole_to_a_file(photos: Path, tmp_path: 
     assert "Wrote" in written.stderr
 
 
+def test_a_pipe_named_as_the_output_file_is_written_to_and_stays_one(photos: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    loratui("lint", photos, "--select", "SET002", "--format", "concise", "--output-file", tmp_path / "pipe")
+    assert b"SET002" in os.read(reader, 1 << 16)
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_folder_named_as_the_output_file_is_refused_by_its_name(photos: Path, tmp_path: Path) -> None:
+    (folder := tmp_path / "reports").mkdir()
+    with pytest.raises(IsADirectoryError) as refused:
+        loratui("lint", photos, "--select", "SET002", "--output-file", folder)
+    assert Path(refused.value.filename) == folder
+
+
 def test_statistics_count_instead_of_listing(photos: Path) -> None:
     result = loratui("lint", photos, "--select", "SET002,CAP001", "--statistics")
     assert "info  SET002  too-few-photos          1       0           0" in result.stdout
