@@ -1,6 +1,7 @@
 """Line plots in braille: each character cell holds two by four dots."""
 
 import math
+import sys
 from collections.abc import Sequence
 
 Point = tuple[float, float]
@@ -63,13 +64,14 @@ def extent(values: Sequence[float]) -> Range:
     if high > low:
         return low, high
     margin = abs(low) / 2 or 0.5
-    return low - margin, high + margin
+    largest = sys.float_info.max
+    return max(low - margin, -largest), min(high + margin, largest)
 
 
 def _place(value: float, limits: Range, places: int) -> int:
     """The dot, of `places` in a row, that stands for `value`."""
-    low, high = limits
-    share = (value - low) / (high - low) if high > low else 0.5
+    low, half = limits[0] / 2, limits[1] / 2 - limits[0] / 2  # halved, for the whole range may be no number
+    share = (value / 2 - low) / half if half > 0 else 0.5
     return round(min(max(share, 0.0), 1.0) * (places - 1))
 
 

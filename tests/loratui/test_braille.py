@@ -45,10 +45,14 @@ def test_two_series_share_ranges() -> None:
     assert dots(low) == {(column, 0) for column in range(10)}
 
 
-@pytest.mark.parametrize("values", [[], [math.nan], [5.0], [0.0, 0.0], [-3.0, -3.0]])
+def test_the_largest_numbers_are_told_apart() -> None:
+    assert dots(plot([(-1.7e308, -1.7e308), (1.7e308, 1.7e308)], width=2, height=1, joined=False)) == {(0, 0), (3, 3)}
+
+
+@pytest.mark.parametrize("values", [[], [math.nan], [5.0], [0.0, 0.0], [-3.0, -3.0], [-1.7e308], [1.7e308]])
 def test_an_extent_is_never_empty(values: list[float]) -> None:
     low, high = extent(values)
-    assert low < high
+    assert -math.inf < low < high < math.inf
 
 
 @given(
