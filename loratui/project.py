@@ -1,13 +1,15 @@
 """What the screens share: a folder of photos, what its checks said, unsaved captions, the recipe, the run on view."""
 
+import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation.atomic import write_text
 from curation.dataset import Dataset, open_dataset, save_captions
-from curation.errors import StatedError
+from curation.errors import CurationError, StatedError
 from curation.hub import photos_folder
 from engine.rundir import RunDir, State
 from loratui.monitor import Monitor
@@ -41,13 +43,17 @@ class Standing:
 
 
 class Project:
-    """One folder's way to a LoRA. Holds what is not on disk yet, above all captions that were typed."""
+    """One folder's way to a LoRA. Holds what is not on disk yet, above all captions that were typed.
+
+    left_out: the names of photos that were left out because of a finding, step by step, the last one last.
+    """
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
         self.dataset: Dataset | None = None
         self.report: Report | None = None
         self.unsaved: dict[str, str] = {}
+        self.left_out: list[tuple[str, ...]] = []
         self.recipe = Recipe({})
         self.monitor: Monitor | None = None
 
@@ -61,6 +67,7 @@ class Project:
         self.save_captions()
         self.dataset = open_dataset(folder)
         self.report = None
+        self.left_out = []
         self.recipe = Recipe.for_photos(folder)
         self.unsaved = self._take_kept_captions(self.dataset)
         if CONFIG_FILE.exists():
@@ -78,17 +85,34 @@ class Project:
             self.report = None
 
     def save_captions(self) -> int:
-        """Write the unsaved captions; returns how many. Raises CurationError, and keeps them, when it is refused."""
+        """Write the unsaved captions; returns how many.
+
+        Together, or where that is refused each on its own, so that one that cannot be written holds up no other.
+        Raises CurationError then, and keeps those that were refused, here and in a file of their own.
+        """
         count = len(self.unsaved)
-        if self.dataset and count:
-            self.dataset = save_captions(self.dataset, self.unsaved)
-            self.unsaved.clear()
-            self.report = None
-            _kept_file(self.dataset).unlink(missing_ok=True)
+        if not self.dataset or not count:
+            return 0
+        try:
+            self._save(self.dataset, self.unsaved)
+        except CurationError:
+            for name, caption in list(self.unsaved.items()) if count > 1 else ():
+                with contextlib.suppress(CurationError):
+                    self._save(self.dataset, {name: caption})
+            with contextlib.suppress(OSError):
+                self._write_unsaved(_kept_file(self.dataset))
+            raise
+        _kept_file(self.dataset).unlink(missing_ok=True)
         return count
+
+    def _save(self, dataset: Dataset, captions: Mapping[str, str]) -> None:
+        self.dataset = save_captions(dataset, captions)
+        self.unsaved = {name: caption for name, caption in self.unsaved.items() if name not in captions}
+        self.report = None
 
     def read_again(self) -> None:
         """Read the folder anew; unsaved captions stay. Raises CurationError."""
+        self.report = None
         if self.dataset:
             self.dataset = open_dataset(self.dataset.root, self.dataset.caption_column)
             known = {photo.name for photo in self.dataset.photos}
@@ -105,13 +129,15 @@ class Project:
         try:
             self.save_captions()
         except (StatedError, OSError):
-            content = json.dumps({"version": 1, "captions": self.unsaved}, indent=1) + "\n"
             try:
-                write_text(kept := _kept_file(self.dataset), content)
+                return self._write_unsaved(_kept_file(self.dataset))
             except OSError:
-                write_text(kept := Path(_kept_file(self.dataset).name), content)
-            return kept
+                return self._write_unsaved(Path(_kept_file(self.dataset).name))
         return None
+
+    def _write_unsaved(self, path: Path) -> Path:
+        write_text(path, json.dumps({"version": 1, "captions": self.unsaved}, indent=1) + "\n")
+        return path
 
     def watch(self, run: RunDir) -> Monitor:
         """Turn to a run."""

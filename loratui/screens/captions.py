@@ -65,7 +65,8 @@ class CaptionsScreen(StepScreen):
         self._show_photo()
 
     def on_screen_suspend(self) -> None:
-        self.action_save()
+        if refused := self._save():
+            self.tell(refused)  # on the screen that comes up
 
     def _state(self, photo: Photo) -> str:
         if photo.name in self.project.unsaved:
@@ -118,21 +119,28 @@ class CaptionsScreen(StepScreen):
         table.move_cursor(row=table.cursor_row + event.by)
 
     def action_save(self) -> None:
-        """Write what was typed; where that is refused, say so and keep it."""
+        """Write what was typed."""
+        self._save()
+
+    def _save(self) -> StatedError | None:
+        """Write what was typed; where that is refused, say so below it, keep it, and return why."""
         if self._idle:
             self._idle.stop()
         self.note_edit()
-        edited = list(self.project.unsaved)
+        edited, refused = list(self.project.unsaved), None
         try:
-            count = self.project.save_captions()
+            self.project.save_captions()
         except StatedError as error:
-            self._say("Not saved, but kept here. ctrl+r reads the folder again.")
-            self.tell(error)
-            return
-        if count:
+            refused = error
+            self._say(f"Not saved, but kept. {error.problem} {error.remedy} ctrl+r reads the folder again.", wrong=True)
+        else:
+            if edited:
+                self._say(f"Saved {len(edited)} {'caption' if len(edited) == 1 else 'captions'}.")
+        if self._shown and self._shown.name not in self.project.unsaved:
             self._as_shown = self.query_one(CaptionArea).text
-            self._say(f"Saved {count} {'caption' if count == 1 else 'captions'}.")
+        if edited:
             self._draw_states(edited)
+        return refused
 
     def _draw_states(self, names: list[str]) -> None:
         table = self.query_one(QuietTable)
@@ -183,5 +191,7 @@ class CaptionsScreen(StepScreen):
         self.draw()
         self._say("Read the folder again.")
 
-    def _say(self, text: str) -> None:
-        self.query_one("#said", Static).update(visible(text))
+    def _say(self, text: str, wrong: bool = False) -> None:
+        said = self.query_one("#said", Static)
+        said.update(visible(text))
+        said.set_class(wrong, "-wrong")

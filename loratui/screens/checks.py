@@ -23,6 +23,7 @@ from loratui.widgets.quiet_bar import QuietBar
 from loratui.widgets.quiet_table import QuietTable
 
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "not checked": "dim"}
+TALL = 30  # rows of a terminal that has room for more than the first action
 
 
 class ChecksScreen(StepScreen):
@@ -30,7 +31,7 @@ class ChecksScreen(StepScreen):
 
     mode = "checks"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "check", "Check again", tooltip="Check the photos as they are now"),
+        Binding("r", "check_again", "Check again", tooltip="Check the photos as they are now"),
         Binding(
             "x", "leave_out", "Leave out", tooltip="Leave the finding's photos out of training; of copies one stays"
         ),
@@ -71,7 +72,6 @@ class ChecksScreen(StepScreen):
                 yield Static(id="detail-text", markup=False)
 
     def on_mount(self) -> None:
-        self._left_out: list[tuple[str, ...]] = []
         self.query_one("#verdict").border_title = "Verdict"
         self.query_one("#findings").border_title = "Findings"
         self.query_one("#findings").add_class("panel")
@@ -83,11 +83,21 @@ class ChecksScreen(StepScreen):
         if self.project.dataset is None:
             self.query_one("#verdict-line", Static).update("No photos are open: press 1 and name their folder.")
         elif self.project.report is None:
-            self.action_check()
+            self._start()
         else:
             self._draw_report(self.project.report)
 
-    def action_check(self) -> None:
+    def action_check_again(self) -> None:
+        """Check what is in the folder now: another program may have changed it."""
+        try:
+            self.project.read_again()
+        except StatedError as error:
+            self.tell(error)
+            return
+        self.draw_standings()
+        self._start()
+
+    def _start(self) -> None:
         """Check the photos, in the background."""
         if self.project.dataset is None:
             return
@@ -136,8 +146,11 @@ class ChecksScreen(StepScreen):
         from curation.formats.text import verdict_line
         from curation.verdict import actions
 
-        first = [f"First: {one.text}" for one in actions(report)[:1]]
-        self.query_one("#verdict-line", Static).update("\n".join(map(visible, [verdict_line(report), *first])))
+        room = 3 if self.size.height >= TALL else 1
+        to_do = [
+            f"{word}: {one.text}" for word, one in zip(("First", "Then", "Then"), actions(report)[:room], strict=False)
+        ]
+        self.query_one("#verdict-line", Static).update("\n".join(map(visible, [verdict_line(report), *to_do])))
         entries: list[Finding | Skipped] = [*report.findings, *report.skipped]
         self._entries: Mapping[str, Finding | Skipped] = {str(number): entry for number, entry in enumerate(entries)}
         table = self.query_one(QuietTable)
@@ -185,22 +198,22 @@ class ChecksScreen(StepScreen):
         except StatedError as error:
             self.tell(error)
             return
-        self._left_out.append(names)
+        self.project.left_out.append(names)
         self.notify(visible(f"Left out: {', '.join(names)}. u takes back."), markup=False)
-        self.action_check()
+        self._start()
 
     def action_take_back(self) -> None:
         """Take the photos back that were left out last."""
-        if self.project.dataset is None or not self._left_out:
+        if self.project.dataset is None or not self.project.left_out:
             self.notify("Nothing was left out here. The screen Photos lists what is.")
             return
-        names = self._left_out.pop()
+        names = self.project.left_out.pop()
         try:
             self.project.dataset = include(self.project.dataset, names)
         except StatedError as error:
             self.tell(error)
             return
-        self.action_check()
+        self._start()
 
 
 class _NotWantedAnyMore(Exception):

@@ -82,11 +82,48 @@ async def test_a_file_that_another_program_changed_is_not_overwritten(photos: Pa
         other = {"file_name": "cat.png", "prompt": "theirs"}
         (photos / "metadata.jsonl").write_text(json.dumps(other) + "\n")
         await pilot.press("ctrl+s")
-        await sees(pilot, "metadata.jsonl was changed by", "1 unsaved")
+        await sees(pilot, "metadata.jsonl was changed by", "1 unsaved", "ctrl+r reads the folder again")
         assert captions(photos) == {"astronaut.png": None, "cat.png": "theirs", "coffee.png": None, "rocket.png": None}
         await go(pilot, "ctrl+r", "ctrl+s")
         assert captions(photos)["astronaut.png"] == "mine"
         assert captions(photos)["cat.png"] == "theirs"
+
+
+@pytest.fixture
+def sidecars(photos: Path) -> Path:
+    """The photos with a caption file each, of one line a caption."""
+    for name in captions(photos):
+        (photos / name).with_suffix(".txt").write_text("a TOK\n")
+    return photos
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_a_caption_that_its_file_cannot_hold_is_kept_and_the_others_are_saved(
+    sidecars: Path, size: tuple[int, int]
+) -> None:
+    async with app_on(sidecars).run_test(notifications=True, size=size) as pilot:
+        await go(pilot, "3", "e", "enter")
+        await write(pilot, "wide")
+        text = await go(pilot, "ctrl+s")
+        assert "Write the caption in one line." in " ".join(text.split()).replace("│ ││ ", "")
+        assert "1 unsaved" in text or size == NARROW
+        await go(pilot, "pagedown")
+        await write(pilot, " cat")
+        await go(pilot, "pagedown")
+        assert captions(sidecars)["cat.png"] == "a TOK cat"
+        assert (sidecars / "astronaut.txt").read_text() == "a TOK\n"
+        await go(pilot, "pageup", "pageup", *["backspace"] * 5)
+        await write(pilot, " astronaut")
+        assert "Saved 1 caption." in await go(pilot, "ctrl+s")
+    assert captions(sidecars)["astronaut.png"] == "a TOK astronaut"
+
+
+async def test_a_caption_that_is_refused_outlives_a_program_that_is_killed(sidecars: Path) -> None:
+    async with app_on(sidecars).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e", "enter")
+        await write(pilot, "wide")
+        await go(pilot, "ctrl+s")
+        assert app_on(sidecars).project.unsaved == {"astronaut.png": "a TOK\nwide"}
 
 
 async def test_captions_that_cannot_be_saved_at_the_end_come_back_the_next_time(photos: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from curation.dataset import open_dataset
+from curation.dataset import exclude, open_dataset
+from curation.journal import history, undo
 from tests.loratui.tui import NARROW, WIDE, app_on, go
 
 
@@ -42,6 +43,30 @@ async def test_leaving_out_a_duplicate_keeps_one_and_can_be_undone(duplicated: P
         text = await go(pilot, "u")
         assert len(open_dataset(duplicated).trainable) == 5
         assert "DUP001" in text
+
+
+async def test_leaving_out_is_undone_from_the_command_line_too(duplicated: Path) -> None:
+    async with app_on(duplicated).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "2")
+        await go(pilot, "x")
+        left_out = next(photo.name for photo in open_dataset(duplicated).photos if photo.excluded)
+        assert [entry.summary for entry in history(duplicated)] == [f"Leave out {left_out}"]
+        undo(duplicated)
+        text = await go(pilot, "r")
+        assert "Blocked: 5 photos" in text and "DUP001" in text
+
+
+async def test_photos_are_taken_back_into_their_own_folder_only(duplicated: Path, tmp_path: Path) -> None:
+    shutil.copytree(duplicated, other := tmp_path / "other")
+    exclude(open_dataset(other), {"cat again.png": "not her", "cat.png": "nor here"})
+    app = app_on(duplicated)
+    async with app.run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "2")
+        await go(pilot, "x")
+        assert len(open_dataset(duplicated).trainable) == 4
+        app.project.open(other)
+        await go(pilot, "u")
+        assert len(open_dataset(other).trainable) == 3
 
 
 async def test_leaving_out_several_photos_that_are_no_copies_is_confirmed(photos: Path) -> None:
