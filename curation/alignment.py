@@ -10,10 +10,10 @@ import numpy as np
 from curation.errors import CurationError
 from curation.photo import load, load_rgb
 
-SIDE = 640
+SIDE = 512
 """Pixels of the longer side, at which keypoints are looked for."""
 
-KEYPOINTS = 600
+KEYPOINTS = 500
 
 RATIO = 0.75
 """A match counts when the next best one is so much worse (Lowe, 2004; 0.75 is usual for SIFT)."""
@@ -24,8 +24,8 @@ TOLERANCE = 3.0
 FEWEST = 8
 """Matches, below which no alignment is looked for."""
 
-REMEMBERED = 128
-"""Photos whose keypoints are kept for their next pair, of 0.4 MB each."""
+REMEMBERED = 256
+"""Photos whose keypoints are kept for their next pair, of 0.3 MB each."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Alignment:
 
 @dataclass(frozen=True)
 class _Keypoints:
+    """grey: uint8, (height, width).  points: float32, (n, 2), x and y.  descriptors: uint8, (n, 128)."""
+
     grey: np.ndarray
     points: np.ndarray
     descriptors: np.ndarray
@@ -90,7 +92,8 @@ def _keypoints(path: Path) -> _Keypoints | None:
     points, descriptors = cv2.SIFT_create(KEYPOINTS).detectAndCompute(grey, None)  # type: ignore[call-overload]
     if descriptors is None:
         descriptors = np.empty((0, 128), np.float32)
-    return _Keypoints(grey, np.array([point.pt for point in points], np.float32).reshape(-1, 2), descriptors)
+    places = np.array([point.pt for point in points], np.float32).reshape(-1, 2)
+    return _Keypoints(grey, places, descriptors.astype(np.uint8))  # SIFT's numbers are whole, up to 255
 
 
 def _align(one: _Keypoints, other: _Keypoints) -> Alignment:
@@ -98,7 +101,7 @@ def _align(one: _Keypoints, other: _Keypoints) -> Alignment:
 
     if min(len(one.points), len(other.points)) < FEWEST:
         return Alignment()
-    nearest = cv2.BFMatcher().knnMatch(other.descriptors, one.descriptors, k=2)
+    nearest = cv2.BFMatcher().knnMatch(*(both.descriptors.astype(np.float32) for both in (other, one)), k=2)
     matches = [best for best, next_best in nearest if best.distance < RATIO * next_best.distance]
     if len(matches) < FEWEST:
         return Alignment()
@@ -141,4 +144,4 @@ def _compared(one: np.ndarray, other: np.ndarray, matrix: np.ndarray) -> tuple[n
     values -= values.mean(axis=1, keepdims=True)
     lengths = np.sqrt(np.square(values).sum(axis=1))
     product = float(lengths[0] * lengths[1])
-    return covered, float(values[0] @ values[1]) / product if product else 0.0
+    return covered, min(1.0, float(values[0] @ values[1]) / product) if product else 0.0
