@@ -84,11 +84,11 @@ def _clashing(photos: Photos, folder: Path) -> Sequence[Planted]:
 
 
 def _burst(seconds: int) -> Callable[[Photos, Path], Sequence[Planted]]:
-    """Two moments of one scene: a small shift of the camera, other noise, taken so many seconds apart."""
+    """Two moments of one scene: the camera turned and came nearer, other noise, taken so many seconds apart."""
 
     def plant(photos: Photos, folder: Path) -> Sequence[Planted]:
         for hour, (name, rgb) in enumerate(photos.items()):
-            for second, version in enumerate((rgb, make.noisy(make.shifted(rgb, 0.02), 3, hour))):
+            for second, version in enumerate((rgb, make.noisy(make.moved(rgb, 14, 1.2), 3, hour))):
                 note = make.exif(taken=f"2026:05:01 {hour:02}:00:{second * seconds:02}", camera="Maker")
                 (folder / f"{name}-{second}.jpg").write_bytes(make.saved(version, "JPEG", quality=92, exif=note))
         return [frozenset({f"{name}-0.jpg", f"{name}-1.jpg"}) for name in photos]
@@ -125,6 +125,21 @@ def _few(count: int) -> Callable[[Photos, Path], Sequence[Planted]]:
     def plant(photos: Photos, folder: Path) -> Sequence[Planted]:
         for name, rgb in list(photos.items())[:count]:
             (folder / f"{name}.jpg").write_bytes(make.jpeg(rgb))
+        return [frozenset()]
+
+    return plant
+
+
+def _cuts(index: int, count: int) -> Callable[[Photos, Path], Sequence[Planted]]:
+    """Nothing but pieces of one photo, at a quarter of its size."""
+
+    def plant(photos: Photos, folder: Path) -> Sequence[Planted]:
+        rgb = list(photos.values())[index]
+        side = min(rgb.shape[:2])
+        rng = np.random.default_rng(index)
+        for number in range(count):
+            top, left = rng.integers(0, side // 2, 2)
+            (folder / f"{number}.jpg").write_bytes(make.jpeg(rgb[top : top + side // 2, left : left + side // 2]))
         return [frozenset()]
 
     return plant
@@ -397,7 +412,9 @@ CASES: tuple[Case, ...] = (
     ),
     Case("SET001", "four photos at each place", _same_place),
     Case("SET002", "5 photos of an object", _few(5)),
+    Case("SET003", "60 photos of an object", _cuts(0, 60)),
     Case("SET007", "all within one hour, one camera", _together(_one_day)),
+    *(Case("SET010", f"eight pieces of one photo, the {index}th", _cuts(index, 8)) for index in (2, 7, 12)),
     Case("REG001", "class images are small copies", _class_images(400, copies=True), needs=PRIOR),
     Case("REG002", "class images of 300 pixels", _class_images(300, copies=False), needs=PRIOR),
     Case("REG003", "half of those wanted", _together(_class_images(1024, copies=False)), needs=PRIOR),

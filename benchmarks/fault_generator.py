@@ -148,6 +148,13 @@ def shifted(rgb: np.ndarray, share: float) -> np.ndarray:
     return rgb[round(height * share) :, round(width * share) :]
 
 
+def moved(rgb: np.ndarray, degrees: float, zoom: float) -> np.ndarray:
+    """What a camera sees that was turned and came nearer; the edges are filled by reflection."""
+    height, width = rgb.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, zoom)
+    return cv2.warpAffine(rgb, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+
+
 def middle(rgb: np.ndarray) -> np.ndarray:
     """The half of each side around the centre."""
     height, width = rgb.shape[:2]
