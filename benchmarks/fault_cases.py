@@ -414,7 +414,7 @@ CASES: tuple[Case, ...] = (
     Case("SET002", "5 photos of an object", _few(5)),
     Case("SET003", "60 photos of an object", _cuts(0, 60)),
     Case("SET007", "all within one hour, one camera", _together(_one_day)),
-    *(Case("SET010", f"eight pieces of one photo, the {index}th", _cuts(index, 8)) for index in (2, 7, 12)),
+    *(Case("SET010", f"nothing but pieces of photo {index}", _cuts(index, 8)) for index in (2, 7, 12)),
     Case("REG001", "class images are small copies", _class_images(400, copies=True), needs=PRIOR),
     Case("REG002", "class images of 300 pixels", _class_images(300, copies=False), needs=PRIOR),
     Case("REG003", "half of those wanted", _together(_class_images(1024, copies=False)), needs=PRIOR),
