@@ -19,7 +19,7 @@ MOST_PAIRS = 2000
 """That are aligned, the most alike in colour first: a quarter of a minute for two processors."""
 
 BLOCK = REMEMBERED // 2
-"""Photos that are paired with as many others before the next ones are."""
+"""Photos that are paired with as many others before the next ones are, so that those of one pair are still at hand."""
 
 
 def whole_files(evidence: Evidence) -> list[File]:
@@ -39,6 +39,8 @@ def alignable_files(evidence: Evidence) -> tuple[list[tuple[File, File]], int]:
     alike = like_coloured([measured.hashes.colours for measured in evidence.readable], ALIKE)
     pairs = alike[family[alike[:, 0]] != family[alike[:, 1]]]
     chosen = pairs[:MOST_PAIRS]
+    blocks = chosen // BLOCK
+    chosen = chosen[np.lexsort((blocks[:, 1], blocks[:, 0]))]
     return [(_file(one), _file(other)) for one, other in _photos(evidence, chosen)], len(pairs) - len(chosen)
 
 
