@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -14,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curation import CurationError
+from curation.entries import SETTLE
 from curation.journal import FILE, Change, history, record, recover, redo, undo
 
 KILLED = 9
-WRITING = {"append", "carry_out", "_write", "_remove_created", "writing", "write_bytes", "sync"}
+WRITING = {"append", "carry_out", "_write", "_write_one", "_remove_created", "writing", "write_bytes", "sync"}
 """The functions that write; between them a process has nothing to lose."""
 NAMES = ("metadata.jsonl", "cat.txt", "more/dog.txt")
 CONTENTS = st.none() | st.sampled_from([b"", b"a", b"\xef\xbb\xbfa\r\n"]) | st.binary(max_size=40)
@@ -147,6 +149,7 @@ def die_at(line: int, action: Callable[[], object]) -> bool:
             os._exit(KILLED)
         return trace
 
+    threading.settrace(trace)
     sys.settrace(trace)
     try:
         action()
@@ -184,6 +187,20 @@ def test_a_process_killed_anywhere_leaves_all_files_before_or_all_after(
         undo(root)
         assert contents(root) == found
     assert outcomes == {tuple(before.items()), tuple(after.items())}
+
+
+def test_a_file_that_someone_changes_while_a_step_is_written_stays_theirs_and_the_step_is_taken_back(root: Path) -> None:
+    before = contents(root)
+    edit(root)
+    (root / FILE).write_bytes((root / FILE).read_bytes().removesuffix(SETTLE))  # it died after two of three files
+    (root / "cat.txt").write_bytes(b"theirs\n")
+    with pytest.raises(CurationError, match=r"cat\.txt was changed by another program meanwhile"):
+        recover(root)
+    assert contents(root) == before | {"cat.txt": b"theirs\n"}
+    assert [entry.state for entry in history(root)] == ["failed"]
+    edit(root)
+    undo(root)
+    assert contents(root) == before | {"cat.txt": b"theirs\n"}
 
 
 def test_a_journal_cut_off_anywhere_is_still_one(root: Path) -> None:
@@ -308,7 +325,7 @@ def test_a_journal_that_came_with_the_photos_writes_nowhere_else(root: Path, pat
     settled = (root / FILE).read_bytes()
     theirs = settled.replace(b'"metadata.jsonl"', f'"{path.format(parent=root.parent)}"'.encode())
     (root / FILE).write_bytes(theirs.removesuffix(b'{"do": "settle"}\n'))
-    with pytest.raises(CurationError, match="outside the folder"):
+    with pytest.raises(CurationError, match="outside the folder|a link to a file that is not there"):
         recover(root)
     assert not (root.parent / "outside.txt").exists()
 
