@@ -1,5 +1,6 @@
 """Everything that can be checked before a model is loaded: what fails here costs seconds, not GPU hours."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,11 +37,11 @@ def preflight(config: TrainConfig) -> Preflight:
     if not dataset.trainable:
         raise EngineError(
             f"All {len(dataset.photos)} photos in {dataset.root} are excluded.",
-            f"See why with: loratui lint {dataset.root}",
+            f"Take some back with: loratui include {shlex.quote(str(dataset.root))} NAME",
         )
     _check_decodes(
         [photo.path for photo in dataset.trainable],
-        f"Leave it out with: loratui lint {dataset.root} --fix --unsafe-fixes",
+        f"Leave it out with: loratui exclude {shlex.quote(str(dataset.root))} NAME --reason unreadable",
     )
     warnings = [*_check_caption_column(config, dataset), *_check_captions(config, dataset)]
     if problem := model_problem(config.model):
