@@ -86,8 +86,11 @@ def road(folder: Path) -> Iterator[Step]:
         ["init", str(photos), "--kind", "person", "--output", str(config), *_repeat("--set", DEMO_SETTINGS)],
     )
     yield Step(
-        "Check the photos, mend in a copy what can be mended, and leave the rest out of it.",
-        ["lint", str(photos), "--config", str(config), "--fix", "--unsafe-fixes", "--output", str(fixed)],
+        "Check the photos, mend in a copy what can be mended, leave the rest out of it, and have the settings name it.",
+        [
+            *("lint", str(photos), "--config", str(config), "--fix", "--unsafe-fixes", "--output", str(fixed)),
+            "--update-config",
+        ],
         frozenset({0, 1}),
     )
     yield Step("What does a rule look at, and why does it matter?", ["explain", "SET001"])
@@ -99,12 +102,10 @@ def road(folder: Path) -> Iterator[Step]:
         ["caption", "set", str(fixed), LAST_CAPTION, "--photo", last_trainable(fixed)],
     )
     yield Step("They lie in metadata.jsonl.", ["caption", "list", str(fixed)])
+    yield Step("Every edit is noted down, and `loratui undo` takes back the last.", ["history", str(fixed)])
     yield Step(
         "Train: pivotal tuning, Prodigy, min-SNR, in a process of its own.",
-        [
-            *("train", str(config), "--instance_data_dir", str(fixed)),
-            *("--name", "demo", "--runs-dir", str(runs)),
-        ],
+        ["train", str(config), "--name", "demo", "--runs-dir", str(runs)],
     )
     yield Step("Load the files as a user would, and compare.", ["verify", "demo", "--runs-dir", str(runs)])
     yield Step(

@@ -16,6 +16,9 @@ from loratui.demo_photos import write_demo_photos
 from tests.loratui.program import COMMAND, PATIENCE_SECONDS, run_loratui
 
 PLANTED = {
+    # Crops of the portrait, as nearly all good photos here: the sample pictures hold one person once.
+    "DUP004": {"turned-by-exif.jpg", "face.jpg", "portrait_copy.jpg"},
+    "FAC005": {"far-away.jpg"},
     "FIL001": {"truncated.jpg"},
     "FIL003": {"turned-by-exif.jpg"},
     "FIL005": {"transparent.png"},
@@ -27,6 +30,7 @@ PLANTED = {
     "FAC002": {"blurred-cat.jpg", "too-small.jpg"},
     "FAC003": {"far-away.jpg"},
 }
+NOTES_ON_ALL = {"CAP001", "SET002", "FAC009"}  # no captions, few photos, faces that the square crop may cut
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def test_lint_finds_each_planted_fault_where_it_was_planted_and_nowhere_else(dem
     report = lint(open_dataset(demo_photos), "person", TrainingNeeds(resolution=64))
     found = {
         code: {name for finding in report.findings if finding.code == code for name in finding.photos}
-        for code in PLANTED
+        for code in {finding.code for finding in report.findings} - NOTES_ON_ALL
     }
     assert found == PLANTED
 
@@ -75,12 +79,13 @@ def test_the_demo_goes_the_whole_road(demo: tuple[Path, subprocess.CompletedProc
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert [words[0] for words in commands_of(done.stdout)] == [
-        *("init", "lint", "explain", "caption", "caption", "caption", "train", "verify", "generate")
+        *("init", "lint", "explain", "caption", "caption", "caption", "history", "train", "verify", "generate")
     ]
     assert "Blocked: 14 photos" in done.stdout and "demo: verified" in done.stdout
     fixed = open_dataset(folder / "photos-fixed")
     assert {photo.name for photo in fixed.trainable} == {
-        *("face.jpg", "portrait.jpg", "same-table-1.jpg", "same-table-2.jpg", "transparent.png", "turned-by-exif.jpg")
+        *("face.jpg", "portrait.jpg", "same-table-1.jpg", "same-table-2.jpg", "transparent.png", "turned-by-exif.jpg"),
+        "far-away.jpg",  # cropped to the subject
     }
     assert all(photo.caption and "TOK" in photo.caption for photo in fixed.trainable)
     assert {path.suffix for path in (folder / "runs" / "demo" / "output").iterdir()} == {".safetensors", ".md"}
