@@ -16,11 +16,12 @@ from engine.launcher import wait
 from loratui.app import LoratuiApp
 from loratui.demo_photos import write_demo_photos
 from loratui.project import Project
-from loratui.recipe import KIND, MAIN_SETTINGS
+from loratui.recipe import KIND, MAIN_SETTINGS, RESOLUTION
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (100, 32)
 SHOWN, CAPTION = "face.jpg", "a photo of TOK, an astronaut, smiling, close-up, a flag behind her"
+SAMPLES_SUFFICE = "256"  # the sample photos are small, which is said of each of them at 1024
 TINY = {"Model": "tiny", "Resolution": "64", "Steps": "200", "Rank": "4"}
 
 
@@ -31,6 +32,7 @@ async def draw(folder: Path) -> None:
     project = Project(Path("runs"))
     project.open(Path("photos"))
     project.choose(KIND, "person")
+    project.choose(RESOLUTION, SAMPLES_SUFFICE)
     app = LoratuiApp(project)
     async with app.run_test(size=SIZE) as pilot:
         await _shoot(pilot, "photos", "1")
@@ -39,6 +41,7 @@ async def draw(folder: Path) -> None:
         await pilot.press("3", *"j" * [photo.name for photo in _photos(project)].index(SHOWN), "e")
         await pilot.press(*("space" if character == " " else character for character in CAPTION))
         await _shoot(pilot, "captions")
+        project.choose(RESOLUTION, "")
         await _shoot(pilot, "recipe", "escape", "4")
         for setting in MAIN_SETTINGS:
             if setting.label in TINY:
