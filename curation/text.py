@@ -1,4 +1,4 @@
-"""Text from outside (names, captions, metadata), made safe to show."""
+"""Text from outside (names, captions, metadata), made safe to show, and counts in words."""
 
 import unicodedata
 
@@ -11,6 +11,11 @@ def visible(text: str) -> str:
     Line breaks become `\n`, so that a name or a caption stays on its line. Letters and emoji stay as they are.
     """
     return "".join(_spelled(character) for character in text)
+
+
+def counted(number: int, word: str) -> str:
+    """`1 photo`, `2 photos`; `info` has no plural."""
+    return f"{number} {word}" if number == 1 or word == "info" else f"{number} {word}s"
 
 
 def _spelled(character: str) -> str:

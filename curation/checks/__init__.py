@@ -43,19 +43,10 @@ from curation.checks.files import (
     WrongExtension,
 )
 from curation.checks.framing import CroppedSubject, DistantSubject
-from curation.checks.image import (
-    AspectRatio,
-    BelowResolution,
-    Blurred,
-    Border,
-    Exposure,
-    FlatFrame,
-    JpegCompression,
-    MotionBlur,
-    Upscaled,
-)
+from curation.checks.image import AspectRatio, BelowResolution, Border, Exposure, FlatFrame, JpegCompression
 from curation.checks.people import RepeatedClothing, RepeatedExpression, RepeatedPose, ShotMix
 from curation.checks.rule import Rule
+from curation.checks.sharpness import Blurred, MotionBlur, Upscaled
 from curation.errors import CurationError
 from curation.text import visible
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from curation.checks.rule import Evidence, Rule
 from curation.report import Finding
-from curation.text import visible
+from curation.text import counted, visible
 
 _SHOWN = 5
 
@@ -38,7 +38,7 @@ class OrphanedSidecar(Rule):
         if orphans:
             yield self.finding(
                 [near[name] for name in orphans if name in near],
-                f"{_counted(orphans, 'caption file')} without a photo: {_told(orphans, near)}.",
+                f"{counted(len(orphans), 'caption file')} without a photo: {_told(orphans, near)}.",
                 "rename them as their photos are named, or remove them",
                 value=len(orphans),
                 threshold=0,
@@ -63,7 +63,7 @@ class SidecarDisagrees(Rule):
             metadata = evidence.dataset.metadata.path.name
             yield self.finding(
                 names,
-                f"{metadata} and the .txt file hold different captions for {_counted(names, 'photo')}.",
+                f"{metadata} and the .txt file hold different captions for {counted(len(names), 'photo')}.",
                 f"write those of {metadata} into the .txt files (loratui caption sync), or remove the .txt files",
                 value=len(names),
                 threshold=0,
@@ -116,7 +116,7 @@ class OrphanedRow(Rule):
             near = _near_names(rows, [photo.name for photo in dataset.photos])
             yield self.finding(
                 [near[name] for name in rows if name in near],
-                f"{_counted(rows, 'row')} of {dataset.metadata.path.name} without a photo: {_told(rows, near)}.",
+                f"{counted(len(rows), 'row')} of {dataset.metadata.path.name} without a photo: {_told(rows, near)}.",
                 "write file_name as the photo is named, or remove the row",
                 value=len(rows),
                 threshold=0,
@@ -152,10 +152,6 @@ def _told(names: Sequence[str], near: dict[str, str]) -> str:
         else:
             told.append(f"{visible(name)} (the photo is {visible(photo)})")
     return ", ".join(told) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-
-
-def _counted(names: Sequence[str], word: str) -> str:
-    return f"{len(names)} {word}{'' if len(names) == 1 else 's'}"
 
 
 def _misread(caption: str) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from curation.clip_tokens import LIMIT, token_count
 from curation.errors import CurationError
 from curation.fragments import common_fragments, phrases, runs
 from curation.report import Finding, Skipped
-from curation.text import visible
+from curation.text import counted, visible
 from curation.triggers import trigger_pattern
 
 
@@ -39,7 +39,7 @@ class MissingCaption(Rule):
             (
                 f"No photo has a caption (column {visible(column)}{hint}): all train on the instance prompt."
                 if all_missing
-                else f"{len(missing)} of {len(evidence.photos)} photos have no caption."
+                else f"{counted(len(missing), 'photo')} of {len(evidence.photos)} without a caption."
             ),
             "write captions (loratui caption set), or have a model write them (loratui caption auto)",
             value=len(missing),
@@ -64,7 +64,7 @@ class EmptyCaption(Rule):
         if empty:
             yield self.finding(
                 empty,
-                f"{len(empty)} of {len(evidence.photos)} captions are empty.",
+                f"{counted(len(empty), 'empty caption')} among {len(evidence.photos)}.",
                 "write them (loratui caption set PHOTOS TEXT --empty), or have a model write them (caption auto)",
                 value=len(empty),
                 threshold=0,
@@ -155,9 +155,9 @@ class TooLong(Rule):
     name = "too-long"
     severity = "warning"
     explanation = (
-        "SDXL's text encoders read 75 tokens of a caption, and what comes after is cut off unseen. The guide wants "
-        "captions that say what is in the photo besides the subject; what they do not get to say is learned as part "
-        "of it, and a trigger word at the end is never trained."
+        "SDXL's text encoders read 75 tokens of a caption (`most`), and what comes after is cut off unseen. The guide "
+        "wants captions that say what is in the photo besides the subject; what they do not get to say is learned as "
+        "part of it, and a trigger word at the end is never trained."
     )
     most: int = LIMIT
 
@@ -187,7 +187,8 @@ class CommonFragment(Rule):
     name = "common-fragment"
     severity = "info"
     explanation = (
-        "Nearly all captions hold the same words. Words that every photo has do not tell one photo from another, so "
+        "The same `words` words or more stand in `share` of the captions (PortOS' limit) or more, of at least "
+        "`fewest_captions` different ones. Words that every photo has do not tell one photo from another, so "
         "what they name is learned together with the subject, and later shows only where they are said. The guide: "
         "captions name what differs besides the subject; say what is always there in the instance prompt, or not."
     )

@@ -20,10 +20,11 @@ class ShowsSubject(Rule):
     severity = "error"
     parts = frozenset({"hashes"})
     explanation = (
-        "A class image shows the subject itself: it is a version of a training photo (also mirrored), or its face is "
-        "the subject's, with a cosine of `same_face` or more to one of the faces in the photos (insightface's own "
-        "limit). Prior preservation then teaches that the class looks like the subject, which is the very thing that "
-        "it is there to prevent. Remove it from the class images. Faces are compared with a face pack only."
+        "A class image shows the subject itself: it is a version of a training photo, also mirrored (hashes within "
+        "`dhash`, `phash` and `fine`, as in DUP002), or its face is the subject's, with a cosine of `same_face` or "
+        "more to one of the faces in the photos (insightface's own limit). Prior preservation then teaches that the "
+        "class looks like the subject, which is the very thing that it is there to prevent. Remove it from the class "
+        "images. Faces are compared with a face pack only."
     )
     dhash: int = Reach.dhash
     phash: int = Reach.phash
@@ -87,7 +88,7 @@ class ClassImageSize(Rule):
         if small:
             yield self.finding(
                 [],
-                f"{len(small)} of {len(sides)} class images are smaller than {resolution} pixels: {_listed(small)}.",
+                f"Class images smaller than {resolution} pixels: {len(small)} of {len(sides)} ({_listed(small)}).",
                 "use larger ones",
                 value=sides[small[0]],
                 threshold=resolution,
@@ -111,7 +112,7 @@ class TooFewClassImages(Rule):
         if evidence.needs.class_data_dir is not None and there < wanted:
             yield self.finding(
                 [],
-                f"There are {there} class images of the {wanted} asked for: {wanted - there} will be generated.",
+                f"Class images there: {there} of the {wanted} asked for; {wanted - there} will be generated.",
                 "add real ones, or lower num_class_images",
                 value=there,
                 threshold=wanted,

@@ -79,7 +79,8 @@ class Transparency(Rule):
         "Parts of the picture are transparent. Here they lie over white, which training then learns as a background; "
         "other trainers drop the transparency, and whatever colours were hidden under it come out, often black. The "
         "safe fix writes it over white; better is a real background. An alpha channel that is opaque everywhere "
-        "changes nothing and is not reported, nor are edges and corners of less than `least` of the pixels."
+        "changes nothing and is not reported, nor are edges and corners of less than `least` of the pixels (a choice: "
+        "a rounded corner)."
     )
     least: float = 0.001
 

@@ -28,8 +28,9 @@ class OtherFaces(Rule):
     explanation = (
         "More than one face is in the photo. The guide recommends that no other faces appear in the training set, as "
         "they make it ambiguous which face is being learned. A second face of `rival` of the subject's height or more "
-        "may be taken for the subject; a smaller one is learned along. Crop the photo to the subject, or leave it out. "
-        f"With a face pack faces of a score of 0.6 count (insightface's PersonConfig). {NOT_MEASURED}"
+        "may be taken for the subject (a choice, not measured); a smaller one is learned along. Crop the photo to the "
+        f"subject, or leave it out. With a face pack faces of a score of 0.6 count (insightface's PersonConfig). "
+        f"{NOT_MEASURED}"
     )
     rival: float = 0.35
 
@@ -174,7 +175,8 @@ class BlurredFace(Rule):
         "The subject's face is blurred, though the rest of the photo may be sharp: the variance of the Laplacian of "
         "its box, brought to 112 pixels, is below `least_sharpness` (45: insightface's GUI, on the box as it is). A "
         "sharp portrait measured 467, and 40 with a Gaussian blur of 1 % of the face's height. Faces too small to tell "
-        "(FAC005) and nearly black or burnt out ones (FAC007) are not judged. Use a sharper photo."
+        "(FAC005) and nearly black or burnt out ones (FAC007) are not judged. The guide: blurry images can harm the "
+        "tuning process. Use a sharper photo."
     )
     least_sharpness: float = LEAST_SHARPNESS
 
@@ -236,7 +238,8 @@ class OccludedFace(Rule):
     explanation = (
         "Something may cover the subject's face: a hand, hair, glasses, a mask. The length of a face's embedding falls "
         "with whatever makes it hard to recognise (Kim et al., 2022, AdaFace, section 3.2): here it is less than "
-        "`least_share` of the set's median, though the face is large, sharp and not turned away. Fine now and then; "
+        "`least_share` (a choice) of the set's median, though the face is large, sharp and not turned away; that takes "
+        "`fewest` such faces. Fine now and then; "
         f"what is covered in many photos is learned as part of the person. {NOT_MEASURED}"
     )
     least_share: float = 0.7

@@ -9,7 +9,7 @@ from curation.facts.parts import Part
 from curation.report import Finding, Kind, Region, Skipped
 from curation.subject import SURE
 
-UNSURE = "in {count} of {all} photos what the subject is is not clear enough from the pixels alone"
+UNSURE = "in {count} of {all} photos the pixels alone do not tell clearly what the subject is"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class CroppedSubject(Rule):
         "Training cuts a square out of the photo, from the middle or at a random place, and the square cuts the face "
         "or the subject. SceneWorks' closed-loop study found that crops which lose faces halve the likeness, while "
         "blur hardly changes it. A square from the middle that cuts off more than `most_cut` of a face is an error; "
-        "one whose place is random, and which does so in more than `most_often` of the steps, a warning. Faces from "
+        "one whose place is random, and which does so in more than `most_often` of the steps, a warning; both limits "
+        "are our choice. Faces from "
         "OpenCV's cascades count one degree less. Of anything else the place is an estimate, and the findings are "
         "notes. Crop the photo around the subject yourself."
     )
@@ -110,15 +111,12 @@ class CroppedSubject(Rule):
         center_crop = evidence.needs.center_crop
         often = cut_by_crop(measured, region, center_crop, self.most_cut)
         if often > self.most_often:
-            what = "face" if evidence.kind == "person" else "subject, by an estimate,"
-            how = (
-                "from the middle cuts the"
-                if center_crop
-                else f"at a random place cuts, in {often:.0%} of the steps, the"
-            )
+            what = "the face" if evidence.kind == "person" else "what seems to be the subject"
+            place = "from the middle" if center_crop else "at a random place"
+            steps = "" if center_crop else f" in {often:.0%} of the steps"
             yield self.finding(
                 [measured.name],
-                f"The square that training takes {how} {what} off.",
+                f"The square that training takes {place} cuts into {what}{steps}.",
                 "crop it around the subject yourself",
                 value=round(often, 2),
                 threshold=self.most_often,

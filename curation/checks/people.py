@@ -29,8 +29,8 @@ class RepeatedClothing(Rule):
     explanation = (
         "The person wears the same in many photos, so the clothes are learned with the face. The guide: avoid "
         "repeating clothing. The colours under each face are compared, and photos that are `alike` or more grouped; a "
-        "group of more than `most` of the photos is reported. Add photos in other clothes, or name the clothes in "
-        f"their captions. {NOT_MEASURED}"
+        "group of more than `most` of the photos is reported, of `fewest` photos or more (our choice). Add photos in "
+        f"other clothes, or name the clothes in their captions. {NOT_MEASURED}"
     )
     alike: float = 0.6
     most: float = 0.4
@@ -64,7 +64,8 @@ class RepeatedPose(Rule):
     explanation = (
         "The head is turned the same way in nearly all photos, and a model that has seen no other angle cannot draw "
         "one. The guide: avoid repeating poses. In more than `most` of the photos the head's yaw lies within `within` "
-        f"degrees of the usual one. Add photos from other sides. {NOT_MEASURED}"
+        f"degrees of the usual one (`fewest` photos or more; our choice but for the angle, insightface's GUI). Add "
+        f"photos from other sides. {NOT_MEASURED}"
     )
     within: float = 15.0
     most: float = 0.8
@@ -100,7 +101,8 @@ class RepeatedExpression(Rule):
         "The face has the same expression in nearly all photos, and is learned with it. The guide: aim for variety in "
         "facial expressions. Openness of the mouth and of the eyes (aspect ratios: Soukupova and Cech, 2016) and width "
         "of the mouth over the eyes' distance all lie within `within` of the usual face's in more than `most` of the "
-        f"photos; heads turned away are left out. Add photos with other expressions. {NOT_MEASURED}"
+        f"photos, of `fewest` or more (our choice); heads turned away are left out. Add photos with other expressions. "
+        f"{NOT_MEASURED}"
     )
     within: float = 0.1
     most: float = 0.8
@@ -137,7 +139,8 @@ class ShotMix(Rule):
         "The photos are nearly all taken from one distance. The guide: close-ups are important for realism, but good "
         "full-body shots should be included to generalise to other poses and compositions. By the height of the face "
         "over the frame's: a close-up from 0.30, half a body from 0.12, a full body from 0.05. One of them is fewer "
-        f"than `fewest_share` of the photos, or more than `most_share`. {NOT_MEASURED}"
+        f"than `fewest_share` of the photos, or more than `most_share`, of `fewest` photos or more (our choice). "
+        f"{NOT_MEASURED}"
     )
     fewest_share: float = 0.1
     most_share: float = 0.7
@@ -145,7 +148,7 @@ class ShotMix(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding | Skipped]:
         if lacks(evidence, "profiles"):
-            yield self.skipped("close-ups and full bodies were not counted: that takes every face. " + HINTS)
+            yield self.skipped("close-ups and full bodies were not counted, which takes every face: " + HINTS)
             return
         shots = [shot for photo in pictured(evidence) if (shot := shot_of(photo.subject)) is not None]
         if len(shots) < self.fewest:

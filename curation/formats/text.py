@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from curation.report import SEVERITIES, VERDICT_WORDS, Count, Finding, Report, Skipped
-from curation.text import visible
+from curation.text import counted, visible
 from curation.verdict import actions
 
 
@@ -58,11 +58,6 @@ def unused_lines(report: Report) -> list[str]:
 def photos(names: Iterable[str]) -> str:
     """The photos that something is about, in one line."""
     return ", ".join(visible(name) for name in names) or "the whole set"
-
-
-def counted(number: int, word: str) -> str:
-    """`1 photo`, `2 photos`; `info` has no plural."""
-    return f"{number} {word}" if number == 1 or word == "info" else f"{number} {word}s"
 
 
 def _group_lines(findings: Sequence[Finding]) -> list[str]:

@@ -138,6 +138,12 @@ def test_every_rule_is_found_by_its_code_and_explains_itself() -> None:
         assert known.kinds
 
 
+@pytest.mark.parametrize("code", [code for code in RULES if not code.startswith(("DUP", "SET"))])
+def test_every_threshold_is_told_by_its_name(code: str) -> None:
+    untold = [name for name in RULES[code].params if f"`{name}`" not in RULES[code].explanation]
+    assert not untold
+
+
 def test_an_unknown_rule_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(CurationError) as refused:
         rule("DUP01")
