@@ -9,7 +9,8 @@ import io
 import json
 import os
 import posixpath
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,8 @@ from curation.regular import read_regular
 from curation.text import visible
 
 BOM = "\ufeff"
+
+_CELL = re.compile(r'(?:\A|,)((?:"(?:[^"]|"")*")|[^,\r\n]*)')
 
 csv.field_size_limit(2**31 - 1)  # of the whole process; at 131,072 characters a saved caption could not be read back
 
@@ -51,7 +54,7 @@ class Metadata:
         return {record.name: record.values for record in self.records}
 
     def caption(self, name: str, column: str) -> str | None:
-        """The photo's caption, or None when its row or the column is missing or null.
+        """The photo's caption, or None when its row or the column is missing or null; in CSV an empty cell is null.
 
         Raises CurationError for one that is not text: taken for none, it would be trained without and written over.
         """
@@ -120,7 +123,9 @@ def _bytes_of(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise CurationError(f"{path.name} cannot be read: {error.strerror}.", "Check its permissions.") from error
+        raise CurationError(
+            f"{path.name} cannot be read: {error.strerror}.", "Check that it is a file, and its permissions."
+        ) from error
 
 
 def _read_jsonl(path: Path, content: bytes, text: str) -> Metadata:
@@ -162,7 +167,8 @@ def _read_csv(path: Path, content: bytes, text: str) -> Metadata:
         )
     records = [Record(bom + rows[0][1], None, {})]
     for number, raw, cells in rows[1:]:
-        values = dict(zip(columns, cells, strict=False))
+        # `datasets` takes an empty cell for none, too: taken for a caption it would hide the photo's .txt file.
+        values = {column: cell or None for column, cell in zip(columns, cells, strict=False)}
         records.append(Record(raw, _photo_name(path, number, values), values))
     return Metadata(path, content, tuple(records), columns)
 
@@ -226,7 +232,7 @@ def _renamed_cell(metadata: Metadata, record: Record, name: str | None) -> str:
     if name in (None, record.name):
         return record.text
     cells = _cells(record)
-    cells[len(metadata.columns) - 1 - metadata.columns[::-1].index("file_name")] = name
+    cells[len(metadata.columns) - 1 - metadata.columns[::-1].index("file_name")] = _csv_cell(name)
     return _csv_row(cells, _line_ending(metadata))
 
 
@@ -264,28 +270,29 @@ def _edited_csv(metadata: Metadata, column: str, captions: Mapping[str, str]) ->
     # Rows that are not edited may stay shorter than a widened header: readers take the missing cells as empty.
     header = metadata.records[0].text if metadata.records else ""
     if len(columns) > len(metadata.columns):
-        header = (BOM if header.startswith(BOM) else "") + _csv_row(columns, ending)
+        header = (BOM if header.startswith(BOM) else "") + _csv_row(map(_csv_cell, columns), ending)
     position = {name: index for index, name in enumerate(columns)}  # of two with one name the last, as when reading
     last = {record.name: index for index, record in enumerate(metadata.records)}
     texts = [header, *(record.text for record in metadata.records[1:])]
     for name, caption in captions.items():
         old = _cells(metadata.records[last[name]]) if name in last else []
         cells = old + [""] * (len(columns) - len(old))
-        cells[position[column]] = caption
+        cells[position[column]] = _csv_cell(caption)
         if name in last:
             texts[last[name]] = _csv_row(cells, ending)
         else:
-            cells[position["file_name"]] = name
+            cells[position["file_name"]] = _csv_cell(name)
             texts = [*_ended(texts, ending), _csv_row(cells, ending)]
     return "".join(texts)
 
 
 def _cells(record: Record) -> list[str]:
-    return next(csv.reader(_lines(record.text)))
+    """The cells as they are written, in their quotes."""
+    return _CELL.findall(record.text)
 
 
-def _csv_row(cells: list[str], ending: str) -> str:
-    return ",".join(_csv_cell(cell) for cell in cells) + ending
+def _csv_row(cells: Iterable[str], ending: str) -> str:
+    return ",".join(cells) + ending
 
 
 def _csv_cell(cell: str) -> str:

@@ -106,6 +106,23 @@ def test_saving_to_csv_keeps_its_other_cells(photos: Path) -> None:
     }
 
 
+def test_an_edit_leaves_the_rows_other_cells_as_they_are_written(photos: Path) -> None:
+    (photos / "metadata.csv").write_bytes(
+        b'"file_name","prompt","id"\r\n"cat.png","c","007"\r\nrocket.png,r, x "y"\r\n'
+    )
+    save_captions(open_dataset(photos), {"cat.png": "new", "rocket.png": 'a, "b"'})
+    assert (photos / "metadata.csv").read_bytes() == (
+        b'"file_name","prompt","id"\r\n"cat.png",new,"007"\r\nrocket.png,"a, ""b""", x "y"\r\n'
+    )
+
+
+def test_an_empty_cell_does_not_hide_the_caption_file(photos: Path) -> None:
+    (photos / "metadata.csv").write_text("file_name,prompt,score\ncat.png,,1\nrocket.png,r,2\n")
+    (photos / "cat.txt").write_text("a cat\n")
+    assert captions(photos)["cat.png"] == "a cat"
+    assert open_dataset(photos).disagreeing == ()
+
+
 def test_a_csv_without_the_caption_column_gains_it(photos: Path) -> None:
     (photos / "metadata.csv").write_text("file_name,text\ncat.png,old\nrocket.png,other")
     save_captions(open_dataset(photos), {"cat.png": "new"})
@@ -121,7 +138,8 @@ def test_any_caption_comes_back_exactly(photos: Path, start: tuple[str, str] | N
     if start:
         (photos / start[0]).write_text(start[1])
     saved = save_captions(open_dataset(photos), texts)
-    assert {name: caption for name, caption in captions(photos).items() if name in texts} == texts
+    no_text = None if start and start[0] == "metadata.csv" else ""  # an empty cell of a CSV is no caption
+    assert {name: captions(photos)[name] for name in texts} == {name: text or no_text for name, text in texts.items()}
     assert saved == open_dataset(photos)
 
 
