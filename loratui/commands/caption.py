@@ -46,18 +46,4 @@ app.command()(caption_edits.template)
 app.command()(caption_edits.first)
 app.command()(caption_edits.sort)
 app.command()(caption_edits.dedupe)
-
-
-@app.command()
-def sync(photos: Photos, caption_column: CaptionColumn = "prompt") -> None:
-    """Write the metadata file's captions into the .txt files that say something else.
-
-    The metadata file wins wherever there are both; kohya's scripts read only the .txt files.
-    """
-    from curation import open_dataset, save_captions
-
-    dataset = open_dataset(photos, caption_column)
-    captions = {p.name: p.caption or "" for p in dataset.photos if p.name in dataset.disagreeing}
-    if captions:
-        save_captions(dataset, captions, f"Sync {len(captions)} captions")
-    typer.echo(f"Wrote {len(captions)} of {len(dataset.sidecars)} .txt files.", err=True)
+app.command()(caption_edits.sync)

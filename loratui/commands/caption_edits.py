@@ -224,6 +224,36 @@ def set_captions(
     _edit(photos, caption_column, Set(text), _filter(photo, match, empty), dry_run)
 
 
+def sync(photos: Photos, dry_run: DryRun = False, caption_column: CaptionColumn = "prompt") -> None:
+    """Write the metadata file's captions into the .txt files that say something else.
+
+    The metadata file wins wherever there are both; kohya's scripts read only the .txt files. An empty caption is not
+    written over one.
+
+    Example: loratui caption sync photos --dry-run
+    """
+    from curation import open_dataset, save_captions
+    from curation.captions import CaptionChange, diff
+
+    dataset = open_dataset(photos, caption_column)
+    captions = {photo.name: photo.caption or "" for photo in dataset.photos if photo.name in dataset.disagreeing}
+    written = {name: caption for name, caption in captions.items() if caption.strip()}
+    told = f"{len(written)} of {len(dataset.sidecars)} .txt files"
+    if empty := len(captions) - len(written):
+        told += f"; {empty} stay, as the metadata file's caption is empty"
+    if dry_run:
+        files = {name: dataset.sidecars[name] for name in written}
+        shown = [
+            CaptionChange(file.path.relative_to(photos).as_posix(), file.caption, written[name])
+            for name, file in files.items()
+        ]
+        _print_diff(diff(shown))
+        typer.echo(f"Would write {told}.", err=True)
+        return
+    save_captions(dataset, written, f"Sync {len(written)} captions")
+    typer.echo(f"Wrote {told}.", err=True)
+
+
 def _filter(photo: list[str] | None, match: str | None, empty: bool = False) -> "Filter":
     from curation.captions import Filter
 
