@@ -1,16 +1,16 @@
 """`exclude` leaves photos out of training, `include` takes them back; the files stay where they are."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Photos = Annotated[Path, typer.Argument(help="The folder of photos.")]
+from loratui.commands.options import Photos
+
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Photos, by their paths inside the folder.")]
 
 
 def exclude(photos: Photos, names: Names, reason: Annotated[str, typer.Option(help="Why, for yourself.")]) -> None:
-    """Leave photos out of training, and of checks and captions. `loratui include` or `loratui undo` takes them back.
+    """Leave photos out of training, checks and `caption auto`. `loratui include` or `loratui undo` takes them back.
 
     Example: loratui exclude photos blurred.jpg group.jpg --reason "not her"
     """
@@ -21,7 +21,7 @@ def exclude(photos: Photos, names: Names, reason: Annotated[str, typer.Option(he
 
 
 def include(photos: Photos, names: Names) -> None:
-    """Take photos back into training that were left out."""
+    """Take photos back into training that were left out. Example: loratui include photos blurred.jpg"""
     from curation import include, open_dataset
 
     dataset = include(open_dataset(photos), names)

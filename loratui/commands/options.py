@@ -9,6 +9,8 @@ import typer
 def _photos_folder(named: str) -> Path:
     from curation.hub import photos_folder  # with Pillow and numpy
 
+    if not named:  # a shell's unset variable; as a path it would be the folder one stands in
+        raise typer.BadParameter("name the folder of photos.")
     return photos_folder(named)
 
 

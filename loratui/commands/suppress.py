@@ -1,18 +1,18 @@
 """`suppress` says that a finding is fine, with a reason, so that lint sets it apart from then on."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from curation.text import visible
+from loratui.commands.options import Photos
 
 if TYPE_CHECKING:
     from curation import Dataset
 
 
 def suppress(
-    photos: Annotated[Path, typer.Argument(help="The folder of photos.")],
+    photos: Photos,
     code: Annotated[str | None, typer.Argument(help="The rule whose finding is fine: IMG002.")] = None,
     photo: Annotated[
         list[str] | None,

@@ -143,6 +143,21 @@ def test_sync_writes_the_metadata_into_the_files_that_disagree(photos: Path) -> 
     assert "Wrote 0 of 2" in caption("sync", photos).stderr
 
 
+def test_sync_is_shown_first_and_blanks_no_caption_file(photos: Path) -> None:
+    (photos / "metadata.jsonl").write_text(
+        '{"file_name": "cat.png", "prompt": "a cat"}\n{"file_name": "rocket.png", "prompt": ""}\n'
+    )
+    (photos / "cat.txt").write_text("a dog\nanother\n")
+    (photos / "rocket.txt").write_text("a rocket")
+    shown = caption("sync", photos, "--dry-run")
+    assert shown.stdout.splitlines() == ["--- cat.txt", "+++ cat.txt", "-a dog", "+a cat"]
+    assert "Would write 1 of 2" in shown.stderr
+    assert (photos / "cat.txt").read_text() == "a dog\nanother\n"
+    caption("sync", photos)
+    assert (photos / "cat.txt").read_text() == "a cat\nanother\n"
+    assert (photos / "rocket.txt").read_text() == "a rocket"
+
+
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
 
@@ -173,6 +188,16 @@ def test_a_folder_that_is_not_there_is_refused_and_not_made(tmp_path: Path, comm
     with pytest.raises(CurationError, match="There is no folder"):
         run(command, tmp_path / "missing")
     assert not (tmp_path / "missing").exists()
+
+
+@pytest.mark.parametrize("command", [["caption", "list"], ["undo"], ["exclude"], ["suppress"]])
+def test_an_empty_name_is_not_the_folder_one_stands_in(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(photos)
+    more = {"exclude": ["cat.png", "--reason", "x"], "suppress": ["--list"]}.get(command[0], [])
+    assert run(*command, "", *more).exit_code == 2
+    assert not (photos / ".loratui").exists()
 
 
 def test_undo_leaves_nothing_in_a_folder_that_was_never_written(photos: Path) -> None:
