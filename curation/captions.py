@@ -212,16 +212,14 @@ class Template:
 class Filter:
     """Which photos an edit is for: those that pass every test that is set.
 
-    photos: names, or patterns such as "beach/*.jpg".  empty: those without a caption.  containing: a text, and
-    matching: an expression that the caption holds.  excluded: only photos left out (True) or only others (False).
+    photos: names, or patterns such as "beach/*.jpg".  empty: those without a caption.  matching: an expression that
+    the caption holds.
     Raises CurationError for an expression that is not valid.
     """
 
     photos: tuple[str, ...] = ()
     empty: bool = False
-    containing: str | None = None
     matching: str | None = None
-    excluded: bool | None = None
 
     def __post_init__(self) -> None:
         if self.matching is not None:
@@ -249,11 +247,8 @@ class Filter:
 
     def _passes(self, photo: Photo) -> bool:
         caption = photo.caption or ""
-        return (
-            (not self.empty or not caption.strip())
-            and (self.containing is None or self.containing in caption)
-            and (self.matching is None or compiled(self.matching).search(caption) is not None)
-            and (self.excluded is None or self.excluded == (photo.excluded is not None))
+        return (not self.empty or not caption.strip()) and (
+            self.matching is None or compiled(self.matching).search(caption) is not None
         )
 
 
