@@ -189,7 +189,7 @@ def test_a_process_killed_anywhere_leaves_all_files_before_or_all_after(
     assert outcomes == {tuple(before.items()), tuple(after.items())}
 
 
-def test_a_file_that_someone_changes_while_a_step_is_written_stays_theirs_and_the_step_is_taken_back(root: Path) -> None:
+def test_a_step_is_taken_back_when_someone_changes_a_file_while_it_is_written(root: Path) -> None:
     before = contents(root)
     edit(root)
     (root / FILE).write_bytes((root / FILE).read_bytes().removesuffix(SETTLE))  # it died after two of three files
@@ -325,7 +325,7 @@ def test_a_journal_that_came_with_the_photos_writes_nowhere_else(root: Path, pat
     settled = (root / FILE).read_bytes()
     theirs = settled.replace(b'"metadata.jsonl"', f'"{path.format(parent=root.parent)}"'.encode())
     (root / FILE).write_bytes(theirs.removesuffix(b'{"do": "settle"}\n'))
-    with pytest.raises(CurationError, match="outside the folder|a link to a file that is not there"):
+    with pytest.raises(CurationError, match=r"outside the folder|a link to a file that is not there"):
         recover(root)
     assert not (root.parent / "outside.txt").exists()
 
