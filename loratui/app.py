@@ -95,9 +95,10 @@ class LoratuiApp(App[None]):
         try:
             self.project.save_captions()
         except StatedError as error:
+            count = len(self.project.unsaved)
             question = (
                 f"{visible(error.problem)} {visible(error.remedy)}\n\n"
-                f"Leave with {len(self.project.unsaved)} captions kept in a file of their own, for the next time?"
+                f"Leave with {count} {'caption' if count == 1 else 'captions'} kept in a file, for the next time?"
             )
             self.push_screen(ConfirmScreen(question, "Leave"), lambda yes: self.exit() if yes else None)
             return

@@ -6,6 +6,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
@@ -65,8 +66,9 @@ class CaptionsScreen(StepScreen):
         self._show_photo()
 
     def on_screen_suspend(self) -> None:
-        if refused := self._save():
-            self.tell(refused)  # on the screen that comes up
+        refused = self._save()
+        if refused and not isinstance(self.app.screen, ModalScreen):  # below a dialog it is still to be read here
+            self.tell(refused)
 
     def _state(self, photo: Photo) -> str:
         if photo.name in self.project.unsaved:

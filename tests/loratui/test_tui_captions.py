@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from curation.dataset import open_dataset, save_captions
-from tests.loratui.tui import NARROW, WIDE, app_on, go, sees, wait_for, write
+from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees, wait_for, write
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +116,18 @@ async def test_a_caption_that_its_file_cannot_hold_is_kept_and_the_others_are_sa
         await write(pilot, " astronaut")
         assert "Saved 1 caption." in await go(pilot, "ctrl+s")
     assert captions(sidecars)["astronaut.png"] == "a TOK astronaut"
+
+
+async def test_leaving_with_a_refused_caption_asks_and_says_why_once(sidecars: Path) -> None:
+    async with app_on(sidecars).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e", "enter")
+        await write(pilot, "wide")
+        await go(pilot, "escape", "q")
+        await sees(pilot, "Leave with 1 caption kept")
+        await pilot.pause(0.5)
+        assert screen_text(pilot).count("holds one caption a line") == 1
+        await go(pilot, "n", "1")
+        await sees(pilot, "holds one caption a line")
 
 
 async def test_a_caption_that_is_refused_outlives_a_program_that_is_killed(sidecars: Path) -> None:
