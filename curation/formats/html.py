@@ -5,6 +5,7 @@ No script, no network, nothing of a photo's metadata: the pictures are made anew
 
 import base64
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -86,10 +87,14 @@ def _sections(report: Report, numbers: Mapping[str, int]) -> Iterator[str]:
         findings = list(group)
         yield f'<section class="{severity}">'
         yield f"<h2><b>{severity}</b> {code} {findings[0].rule}</h2>"
-        yield f"<details><summary>Why it matters</summary><p>{_text(RULES[code].explanation)}</p></details>"
+        yield f"<details><summary>Why it matters</summary><p>{_explanation(code)}</p></details>"
         for finding in findings:
             yield from _article(finding, numbers)
         yield "</section>"
+
+
+def _explanation(code: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _text(RULES[code].explanation))
 
 
 def _article(finding: Finding, numbers: Mapping[str, int]) -> Iterator[str]:

@@ -293,6 +293,12 @@ def test_html_shows_the_worst_first_each_photo_in_its_place_and_what_to_do_on_to
     assert places == sorted(places)
 
 
+def test_html_sets_off_the_thresholds_that_an_explanation_names(located: Path) -> None:
+    blurred = Finding("IMG002", "blurred", "warning", ("b.jpg",), 1, 2, "Soft.", None)
+    html = render(Report(str(located), 2, (blurred,), ()), "html")
+    assert "<code>blurred_below</code>" in html and "`" not in html
+
+
 def test_html_of_a_large_set_has_pictures_of_the_worst_only(located: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("curation.formats.html.MOST_PICTURES", 1)
     copies = Finding("DUP001", "exact-duplicate", "error", ("a.jpg", "b.jpg"), 2, 1, "Twice.", None)
