@@ -26,7 +26,7 @@ class SubjectFacts:
     """An estimate of the subject's place and size. Box and area are fractions of the upright photo.
 
     area: of the subject itself, not of its box.  confidence: how far two estimates from different premises agree,
-    intersection over union of their masks, 0 to 1.  method: how it was estimated.
+    intersection over union of their masks, 0 to 1.
 
     Error of the area on 540 composites of known area, made from photographs that were not used to choose anything
     (benchmarks/subject_size.py on 36 DreamBooth photos). Of the estimates with a confidence of SURE or more, four of
@@ -41,7 +41,6 @@ class SubjectFacts:
     height: float
     area: float
     confidence: float
-    method: str = "grabcut x saliency"
 
 
 def measure_subject(pixels: "Pixels") -> SubjectFacts:

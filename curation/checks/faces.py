@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from curation.checks.identity import HINTS, LEAST_PIXELS, Pictured, is_turned, lacks, pictured
+from curation.checks.identity import LEAST_PIXELS, Pictured, is_turned, lacks, only_hints, pictured
 from curation.checks.rule import Evidence, Rule
 from curation.report import Finding, Skipped
 
@@ -38,8 +38,7 @@ class OtherFaces(Rule):
         for photo in pictured(evidence):
             if photo.others:
                 yield self._finding(photo, sure=not lacks(evidence, "profiles"))
-        if lacks(evidence, "profiles"):
-            yield self.skipped(HINTS)
+        yield from only_hints(self, evidence)
 
     def _finding(self, photo: Pictured, sure: bool) -> Finding:
         count = 1 + len(photo.others)
@@ -81,8 +80,7 @@ class NoFace(Rule):
                     value=0,
                     threshold=1,
                 )
-        if hint:
-            yield self.skipped(HINTS)
+        yield from only_hints(self, evidence)
 
 
 @dataclass(frozen=True)
@@ -160,8 +158,7 @@ class SmallFace(Rule):
                     threshold=self.least_pixels,
                     regions=photo.regions[:1],
                 )
-        if lacks(evidence, "profiles"):
-            yield self.skipped(HINTS)
+        yield from only_hints(self, evidence)
 
 
 @dataclass(frozen=True)
@@ -192,8 +189,7 @@ class BlurredFace(Rule):
                     threshold=self.least_sharpness,
                     regions=photo.regions[:1],
                 )
-        if lacks(evidence, "profiles"):
-            yield self.skipped(HINTS)
+        yield from only_hints(self, evidence)
 
 
 @dataclass(frozen=True)
@@ -224,8 +220,7 @@ class DarkFace(Rule):
                     threshold=self.darkest if dark else self.brightest,
                     regions=photo.regions[:1],
                 )
-        if lacks(evidence, "profiles"):
-            yield self.skipped(HINTS)
+        yield from only_hints(self, evidence)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from curation.checks.identity import HINTS, lacks, pictured
+from curation.checks.identity import lacks, only_hints, pictured
 from curation.checks.rule import SUBJECT, Evidence, Measured, Rule
 from curation.facts.parts import Part
 from curation.report import Finding, Kind, Region, Skipped
@@ -52,8 +52,7 @@ class DistantSubject(Rule):
                     threshold=round(least, 4),
                     regions=photo.regions[:1],
                 )
-        if lacks(evidence, "profiles"):
-            yield self.skipped(HINTS)
+        yield from only_hints(self, evidence)
 
     def _subjects(self, evidence: Evidence) -> Iterator[Finding | Skipped]:
         for measured in evidence.readable:
@@ -103,8 +102,7 @@ class CroppedSubject(Rule):
         hints = lacks(evidence, "profiles")
         for photo in pictured(evidence):
             yield from self._cut(evidence, photo.measured, photo.regions[0], degree=int(hints))
-        if hints:
-            yield self.skipped(HINTS)
+        yield from only_hints(self, evidence)
 
     def _cut(self, evidence: Evidence, measured: Measured, region: Region, degree: int) -> Iterator[Finding]:
         """degree: how many degrees less severe it is than a face that a pack found."""

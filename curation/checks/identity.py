@@ -1,13 +1,13 @@
 """Which of the faces in each photo is the subject's: that of the person whom most photos show, else the largest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from curation.checks.rule import SUBJECT, Evidence, Measured
+from curation.checks.rule import SUBJECT, Evidence, Measured, Rule
 from curation.faces import Ability, Face
-from curation.report import Region
+from curation.report import Region, Skipped
 
 LEAST_SCORE = 0.6
 """A pack's faces below it do not count (the default of insightface's PersonConfig)."""
@@ -65,6 +65,12 @@ class Pictured:
 def lacks(evidence: Evidence, *abilities: Ability) -> bool:
     """Whether what looked for faces cannot do one of these."""
     return evidence.detector is None or not evidence.detector.abilities.issuperset(abilities)
+
+
+def only_hints(rule: Rule, evidence: Evidence) -> Iterator[Skipped]:
+    """Says so, where a photo without a finding has not passed."""
+    if lacks(evidence, "profiles"):
+        yield rule.skipped(HINTS)
 
 
 def pictured(evidence: Evidence) -> tuple[Pictured, ...]:

@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 
 from curation.checks.faces import NOT_MEASURED
-from curation.checks.identity import HINTS, Pictured, is_turned, lacks, pictured
+from curation.checks.identity import HINTS, Pictured, is_turned, lacks, only_hints, pictured
 from curation.checks.rule import Evidence, Rule
 from curation.faces import Face, clothing_similarity
 from curation.report import Finding, Skipped
@@ -50,8 +50,7 @@ class RepeatedClothing(Rule):
                     value=round(len(group) / len(photos), 2),
                     threshold=self.most,
                 )
-        if lacks(evidence, "profiles"):
-            yield self.skipped(HINTS)
+        yield from only_hints(self, evidence)
 
 
 @dataclass(frozen=True)
