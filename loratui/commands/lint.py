@@ -8,6 +8,7 @@ import typer
 
 from curation.formats import Format
 from curation.report import Severity
+from curation.text import visible
 from loratui.commands.mend import mend, repointing, say, show_diff
 from loratui.commands.options import Photos
 from loratui.progress import progress_bar
@@ -141,7 +142,7 @@ def _severities(values: list[str] | None) -> dict[str, Severity]:
     for assignment in _codes(values):
         code, _, level = assignment.partition("=")
         if level not in levels:
-            raise typer.BadParameter(f"--severity {assignment}: write CODE=error, CODE=warning or CODE=info.")
+            raise typer.BadParameter(f"--severity {visible(assignment)}: write CODE=error, CODE=warning or CODE=info.")
         chosen[code] = levels[level]
     return chosen
 

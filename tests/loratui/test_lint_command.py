@@ -91,6 +91,10 @@ def test_a_command_line_goes_over_the_config(photos: Path, tmp_path: Path) -> No
     assert json.loads(run("--severity", "SET002=error").stdout)["verdict"] == "blocked"
 
 
+def test_a_refused_severity_is_shown_and_not_obeyed(photos: Path) -> None:
+    assert "\x1b[31m" not in loratui("lint", photos, "--severity", "\x1b[31mX=red").stderr
+
+
 @pytest.mark.parametrize("severity", ["SET002", "SET002=off", "=error", "XYZ=error"])
 def test_a_severity_that_says_nothing_is_refused(photos: Path, severity: str) -> None:
     try:
