@@ -67,7 +67,7 @@ def directional_blur(grey: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def halved(grey: np.ndarray) -> np.ndarray:
-    """The picture at half its size; an odd last line is left out, as means over whole pixels take a tenth of the time."""
+    """The picture at half its size; an odd last line is left out, which makes it ten times as fast."""
     import cv2
 
     size = max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2)
