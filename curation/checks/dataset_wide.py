@@ -31,8 +31,9 @@ class RepeatedBackground(Rule):
         "Several photos seem to be taken at one place, so the model learns the place with the subject. The guide: "
         "avoid repeating backgrounds, aim for variety. The subject is masked out, and the colour and texture of the "
         "rest compared; photos are grouped by average linkage at `alike`. Measured on 43 photos: no pair of different "
-        "places reached 0.43, and 12 of 16 pairs of the same place lay above it. Copies count once. Replace all but "
-        "two of a group, or say in each caption where it was taken."
+        "places reached 0.43, and 12 of 16 pairs of the same place lay above it. Copies count once; `group` photos are "
+        "one group, and above `most` photos backgrounds are not compared. Replace all but two of a group, or say in "
+        "each caption where it was taken."
     )
     alike: float = 0.43
     group: int = 3
@@ -62,7 +63,7 @@ class TooFewPhotos(Rule):
     explanation = (
         "The set is smaller than what usually works for its kind: 15 photos of a person or a character, 10 of an "
         "object, 20 of a style. The guide gets good results with a handful, if they are good and varied; more photos "
-        "only help when they show something new."
+        "only help when they show something new. Fewer than `fewest` are a warning."
     )
     fewest: int = 3
 
@@ -112,7 +113,7 @@ class SameShooting(Rule):
         "By the times and cameras in their EXIF, most of the photos were taken in one go: one camera, and never more "
         "than `hours` between one and the next. They tend to share light, clothes and place, which the model then "
         "learns with the subject. The guide: it is preferable to not use the same shooting. Photos without a time are "
-        "taken to be from elsewhere. The limits are not measured."
+        "taken to be from elsewhere. Most is the `share`, and no less than `fewest`; the limits are not measured."
     )
     hours: float = 2.0
     share: float = 0.6
@@ -143,8 +144,9 @@ class LightingVariety(Rule):
     kinds = frozenset({"person", "object", "character"})
     explanation = (
         "The subject is lit alike in all photos: across them its brightness, its contrast and its warmth have standard "
-        "deviations under `brightness`, `contrast` and `warmth` (8-bit Lab). The guide: aim for variety in terms of "
-        "lighting. The subject is what GrabCut tells from the background, an estimate; the limits are not measured. "
+        "deviations under `brightness`, `contrast` and `warmth` (8-bit Lab), with `fewest` photos or more. "
+        "The guide: aim for variety in terms of lighting. The subject is what GrabCut tells from the background, an "
+        "estimate; the limits are not measured. "
         "Three of five sets have 39 to 41, 11 to 24 and 8 to 15; a backpack in daylight 7.6, 4.3 and 1.5."
     )
     brightness: float = 10.0
@@ -175,9 +177,10 @@ class LowDiversity(Rule):
     parts = frozenset({"hashes"})
     explanation = (
         "The photos have nearly the same colours: their mean distance (1 - Bhattacharyya coefficient in Lab) is under "
-        "`distance`. A set like this teaches one picture rather than a subject; in SceneWorks' study low "
-        "diversity led to subtle mode collapse. Measured: 0.21 to 0.54 in four sets, 0.02 to 0.03 for six cuts of one "
-        "photo, 0.003 for drawings on white paper. What the photos show is not looked at, only their colours."
+        "`distance`, with `fewest` photos or more. A set like this teaches one picture rather than a subject; in "
+        "SceneWorks' study low diversity led to subtle mode collapse. Measured: 0.21 to 0.54 in four sets, 0.02 to "
+        "0.03 for six cuts of one photo, 0.003 for drawings on white paper. What the photos show is not looked at, "
+        "only their colours."
     )
     distance: float = 0.1
     fewest: int = 4

@@ -1,6 +1,6 @@
 """DUP: is a photo in the set more than once?"""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,8 @@ class MirroredCopy(Rule):
     explanation = (
         "One photo is another flipped left to right. It adds nothing that training could not do by itself "
         "(random flip), doubles the weight of one background and pose, and teaches a wrong side for partings, logos, "
-        "text and faces, which are never symmetric."
+        "text and faces, which are never symmetric. Their hashes are compared as those of DUP002, by `dhash`, `phash` "
+        "and `fine`."
     )
     dhash: int = Reach.dhash
     phash: int = Reach.phash
@@ -132,16 +133,17 @@ class ShiftedCopy(Rule):
             yield self.skipped(
                 f"of the pairs with the same colours the {evidence.copies.left_out} least alike were not compared"
             )
-        for (one, other), alignment in shifted_copies(evidence, self.inliers, self.agreement):
-            pair = sorted((one, other), key=_keep_first)
-            box = (alignment.left, alignment.top, alignment.width, alignment.height)
+        cuts = list(shifted_copies(evidence, self.inliers, self.agreement))
+        for group in _cut_groups([pair for pair, _ in cuts]):
+            names = {measured.name for measured in group}
+            within = [(pair, alignment) for pair, alignment in cuts if pair[0].name in names]
             yield self.finding(
-                [measured.name for measured in pair],
-                "One photo, cut in two ways.",
-                f"keep {visible(pair[0].name)}",
-                value=alignment.inliers,
+                [measured.name for measured in group],
+                f"One photo, cut in {len(group)} ways.",
+                f"keep {visible(group[0].name)}",
+                value=min(alignment.inliers for _, alignment in within),
                 threshold=self.inliers,
-                regions=[Region(one.name, f"what {other.name} shows too", *box)],
+                regions=[_shared_part(one, other, alignment) for (one, other), alignment in within],
             )
 
 
@@ -208,12 +210,28 @@ def mirrored_groups(evidence: Evidence, reach: Reach = Reach()) -> list[list[Mea
 def shifted_copies(
     evidence: Evidence, inliers: int = ShiftedCopy.inliers, agreement: float = ShiftedCopy.agreement
 ) -> Iterator[tuple[tuple[Measured, Measured], Alignment]]:
-    """Pairs of photos, the second a shifted or cropped copy of the first, and how it lies there."""
-    by_content: Mapping[str, Measured] = {measured.facts.file.sha256: measured for measured in evidence.readable}
+    """Pairs of photos, the second a shifted or cropped copy of the first, and how it lies there.
+
+    Of equal pixels the one to keep stands for all.
+    """
+    by_content = {copy.facts.file.sha256: group[0] for group in exact_groups(evidence) for copy in group}
     for (one, other), alignment in sorted(evidence.copies.alignments.items()):
         enough = alignment.inliers >= inliers and alignment.agreement >= agreement
-        if enough and one in by_content and other in by_content:
+        if enough and one in by_content and other in by_content and by_content[one] is not by_content[other]:
             yield (by_content[one], by_content[other]), alignment
+
+
+def _cut_groups(pairs: Sequence[tuple[Measured, Measured]]) -> list[list[Measured]]:
+    """The photos of the pairs, joined where they share one, each group with the one to keep first."""
+    photos = list({measured.name: measured for pair in pairs for measured in pair}.values())
+    position = {measured.name: number for number, measured in enumerate(photos)}
+    links = [(position[one.name], position[other.name]) for one, other in pairs]
+    return _linked(photos, np.array(links, np.int64).reshape(-1, 2))
+
+
+def _shared_part(one: Measured, other: Measured, alignment: Alignment) -> Region:
+    box = (alignment.left, alignment.top, alignment.width, alignment.height)
+    return Region(one.name, f"what {other.name} shows too", *box)
 
 
 def distinct_photos(evidence: Evidence) -> list[Measured]:

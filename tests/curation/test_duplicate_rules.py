@@ -124,6 +124,19 @@ def test_dup004_two_cuts_of_one_picture_side_by_side(
     assert all(region.width == pytest.approx(shared, abs=0.02) for one in findings for region in one.regions)
 
 
+def test_dup004_cuts_of_one_photo_are_one_finding_that_keeps_the_largest(
+    photos: Path, lint_folder: Lint, found: Found
+) -> None:
+    photo = Image.open(photos / "cat.png")
+    width, height = photo.size
+    photo.crop((0, 0, width * 3 // 4, height * 3 // 4)).save(photos / "cut-1.png")
+    photo.crop((width // 4, height // 4, width, height)).save(photos / "cut-2.png")
+    shutil.copy(photos / "cat.png", photos / "same.png")
+    (finding,) = found(lint_folder(photos), "DUP004")
+    assert (finding.photos[0], set(finding.photos)) == ("cat.png", {"cat.png", "cut-1.png", "cut-2.png"})
+    assert {region.photo for region in finding.regions} <= set(finding.photos)
+
+
 def test_dup004_three_equal_files_are_duplicates_and_no_shifted_copies(
     photos: Path, lint_folder: Lint, found: Found
 ) -> None:
