@@ -32,12 +32,15 @@ def make_photos(folder: Path, megapixels: float, count: int) -> None:
 
 
 def hashed_cuts(count: int) -> np.ndarray:
-    """Grey cuts to be hashed, uint8, (count, 64, 64): alike in their composition, as photographs are."""
+    """Grey pictures to be hashed, uint8, (count, 64, 64): two cuts laid over each other, so that few are alike."""
     random = np.random.default_rng(1)
-    sources = [np.asarray(Image.fromarray(getattr(data, name)()).convert("RGB")) for name in PHOTOGRAPHS]
-    cuts = (_cut(sources[random.integers(len(sources))], random) for _ in range(count))
-    small = [cv2.resize(cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY), (64, 64), interpolation=cv2.INTER_AREA) for cut in cuts]
-    return np.stack(small)
+    sources = [np.asarray(Image.fromarray(getattr(data, name)()).convert("L")) for name in PHOTOGRAPHS]
+
+    def small_cut() -> np.ndarray:
+        cut = _cut(sources[random.integers(len(sources))], random)
+        return cv2.resize(cut, (64, 64), interpolation=cv2.INTER_AREA)
+
+    return np.stack([cv2.addWeighted(small_cut(), 0.5, small_cut(), 0.5, 0) for _ in range(count)])
 
 
 def _cut(source: np.ndarray, random: np.random.Generator) -> np.ndarray:
