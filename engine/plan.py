@@ -13,11 +13,11 @@ from engine.paths import typed_path
 FEWEST_STEPS, MOST_STEPS = 500, 1500
 
 # The guide's values for each optimizer.
-LEARNING_RATE = {"prodigy": 1.0, "adamw": 1e-4}
-NEW_TOKENS_LR = {"prodigy": 1.0, "adamw": 3e-4}
-TEXT_ENCODER_LR = {"prodigy": 1.0, "adamw": 5e-5}
-ADAM_BETA2 = {"prodigy": 0.99, "adamw": 0.999}
-WEIGHT_DECAY = {"prodigy": 0.01, "adamw": 1e-4}
+LEARNING_RATE = {"prodigy": 1.0, "adamw": 1e-4, "adafactor": 1e-4}
+NEW_TOKENS_LR = {"prodigy": 1.0, "adamw": 3e-4, "adafactor": 3e-4}
+TEXT_ENCODER_LR = {"prodigy": 1.0, "adamw": 5e-5, "adafactor": 5e-5}
+ADAM_BETA2 = {"prodigy": 0.99, "adamw": 0.999, "adafactor": 0.999}
+WEIGHT_DECAY = {"prodigy": 0.01, "adamw": 1e-4, "adafactor": 1e-4}
 
 
 @dataclass(frozen=True)

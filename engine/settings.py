@@ -48,9 +48,26 @@ class DataSection(Section):
     resolution: int = Field(
         default=1024, ge=64, multiple_of=8, description="Side of the square training crop, in pixels."
     )
+    aspect_ratio_buckets: bool = Field(
+        default=False, description="Crop each photo to the nearest of several shapes of the square's area instead."
+    )
     center_crop: bool = Field(default=False, description="Crop at the centre instead of at a random place.")
     random_flip: bool = Field(
         default=False, description="Mirror half of the samples; leave off for faces and lettering."
+    )
+    cache_latents: bool = Field(
+        default=True, description="Encode photos once, to disk; off: crops are drawn anew each epoch, and it is slower."
+    )
+    crop_variants: int = Field(
+        default=4, ge=1, description="Crops of each photo that are cached, where they are drawn at random."
+    )
+    caption_dropout_rate: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the samples that are trained on an empty caption."
+    )
+    shuffle_caption: bool = Field(default=False, description="Shuffle the comma-separated tags of a caption each time.")
+    keep_tokens: int = Field(default=1, ge=0, description="First tags that shuffle_caption leaves in their places.")
+    mask_dir: str | None = Field(
+        default=None, description="Folder of masks named as the photos; without one, a photo's alpha is its mask."
     )
 
 
@@ -69,13 +86,22 @@ class ConceptSection(Section):
 class ModelSection(Section):
     pretrained_model_name_or_path: str = Field(
         default="stabilityai/stable-diffusion-xl-base-1.0",
-        description="Base model: hub id, local diffusers folder, or 'tiny'.",
+        description="Base model: hub id, diffusers folder, .safetensors checkpoint, 'sdxl', or 'tiny'.",
     )
     pretrained_vae_model_name_or_path: str | None = Field(
-        default=None, description="Replacement VAE, e.g. madebyollin/sdxl-vae-fp16-fix."
+        default=None, description="Replacement VAE, e.g. sdxl-vae-fp16."
     )
     revision: str | None = Field(default=None, description="Revision of the model on the hub.")
     variant: str | None = Field(default=None, description="Weight variant of the model files, e.g. fp16.")
+    prediction_type: Literal["epsilon", "v_prediction"] | None = Field(
+        default=None, description="What the UNet predicts; unset: what the model says."
+    )
+    rescale_betas_zero_snr: bool | None = Field(
+        default=None, description="Noise schedule that ends in pure noise; unset: what the model says."
+    )
+    quantize: Literal["fp8", "nf4"] | None = Field(
+        default=None, description="Store the frozen UNet in 8 or 4 bits, to save memory; needs torchao or bitsandbytes."
+    )
 
 
 class LoraSection(Section):
@@ -84,6 +110,16 @@ class LoraSection(Section):
     )
     lora_alpha: float | None = Field(default=None, gt=0, description="Scale numerator; the rank when unset.")
     lora_dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on the LoRA input.")
+    use_dora: bool = Field(default=False, description="DoRA: learn directions and magnitudes apart; slower.")
+    lora_layers: Literal["attention", "attention_and_feed_forward"] = Field(
+        default="attention", description="Layers of the UNet's transformer blocks that get a LoRA."
+    )
+    lora_unet_blocks: list[str] | None = Field(
+        default=None, description="UNet blocks that get a LoRA, e.g. up_blocks.0.attentions.1; all when unset."
+    )
+    use_blora: bool = Field(
+        default=False, description="B-LoRA: only the block of content and the block of style get a LoRA."
+    )
 
 
 class TextEncoderSection(Section):
@@ -94,6 +130,9 @@ class TextEncoderSection(Section):
         default=0.5, ge=0, le=1, description="Share of the steps after which the new tokens stop training (the pivot)."
     )
     num_new_tokens_per_abstraction: int = Field(default=2, ge=1, description="New tokens for each trigger word.")
+    initializer_concept: str | None = Field(
+        default=None, description="Word that new tokens start from, e.g. 'woman'; unset: random ones."
+    )
     train_text_encoder: bool = Field(
         default=False, description="Train a LoRA on both text encoders instead of new tokens."
     )
@@ -107,12 +146,19 @@ class TextEncoderSection(Section):
     adam_weight_decay_text_encoder: float | None = Field(
         default=None, ge=0, description="Weight decay of the text-encoder parameters; unset: as the UNet's."
     )
+    clip_skip: int | None = Field(
+        default=None, ge=1, description="More layers of the text encoders to skip; SDXL itself skips the last."
+    )
+    chunk_captions: bool = Field(
+        default=False, description="Encode captions of more than 75 tokens in chunks of 75 instead of cutting them."
+    )
 
 
 class OptimizerSection(Section):
-    optimizer: Literal["prodigy", "adamw"] = Field(
-        default="prodigy", description="prodigy finds its own rate; adamw needs one."
+    optimizer: Literal["prodigy", "adamw", "adafactor"] = Field(
+        default="prodigy", description="prodigy finds its own rate; adamw and adafactor need one."
     )
+    use_8bit_adam: bool = Field(default=False, description="AdamW with its state in 8 bits; needs bitsandbytes.")
     learning_rate: float | None = Field(
         default=None, gt=0, description="UNet rate; unset: 1.0 for prodigy, 1e-4 for adamw."
     )
@@ -130,11 +176,17 @@ class OptimizerSection(Section):
     prodigy_decouple: bool = Field(default=True, description="Decoupled weight decay in Prodigy, as in AdamW.")
     prodigy_use_bias_correction: bool = Field(default=True, description="Adam's bias correction in Prodigy.")
     prodigy_safeguard_warmup: bool = Field(default=True, description="Keep Prodigy's estimate safe during a warm-up.")
-    max_grad_norm: float = Field(default=1.0, gt=0, description="Gradients are clipped to this norm.")
-    lr_scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine", "polynomial"] = Field(
-        default="constant", description="Shape of the rate over the run."
+    prodigy_d_coef: float = Field(default=1.0, gt=0, description="Factor on Prodigy's estimate; 0.5 to 2 is usual.")
+    prodigy_growth_rate: float | None = Field(
+        default=None, gt=1, description="Most that Prodigy's estimate may grow in a step, e.g. 1.02; unset: no limit."
     )
+    max_grad_norm: float = Field(default=1.0, gt=0, description="Gradients are clipped to this norm.")
+    lr_scheduler: Literal[
+        "constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"
+    ] = Field(default="constant", description="Shape of the rate over the run.")
     lr_warmup_steps: int = Field(default=0, ge=0, description="Optimizer steps of warm-up.")
+    lr_num_cycles: int = Field(default=1, ge=1, description="Cycles of cosine_with_restarts.")
+    lr_power: float = Field(default=1.0, gt=0, description="Power of polynomial.")
 
 
 class LossSection(Section):
@@ -144,6 +196,10 @@ class LossSection(Section):
     noise_offset: float = Field(
         default=0.0, ge=0, description="Offset noise strength; helps very dark and bright pictures."
     )
+    masked_loss: bool = Field(
+        default=False, description="Learn from what a photo's mask shows; masks are files (mask_dir) or alpha."
+    )
+    unmasked_weight: float = Field(default=0.1, ge=0, le=1, description="Weight of what lies outside the mask.")
 
 
 class PriorSection(Section):
@@ -153,18 +209,29 @@ class PriorSection(Section):
     class_data_dir: str | None = Field(
         default=None, description="Folder of class pictures; real photos work best, says the guide."
     )
+    class_dataset_name: str | None = Field(
+        default=None, description="The same from the hub, e.g. multimodalart/faces-prior-preservation."
+    )
     class_prompt: str | None = Field(
         default=None, description="Caption of the class pictures, e.g. 'a photo of a woman'."
     )
     num_class_images: int = Field(default=100, ge=1, description="Class pictures wanted; missing ones are generated.")
+    prior_target: Literal["class_images", "base_model"] = Field(
+        default="class_images",
+        description="What keeps the class known: its pictures, or without any the frozen base model's own predictions.",
+    )
     prior_loss_weight: float = Field(default=1.0, ge=0, description="Weight of the class pictures' loss.")
 
 
 class SampleSection(Section):
     validation_prompt: str | None = Field(
-        default=None, description="Prompt of the sample pictures; unset: the instance prompt."
+        default=None, description="Prompt of the sample pictures; unset: prompts that suit the kind."
     )
-    num_validation_images: int = Field(default=1, ge=0, description="Sample pictures each time; 0 is none.")
+    validation_prompts: list[str] = Field(default=[], description="More prompts, each with its own pictures.")
+    num_validation_images: int = Field(default=1, ge=0, description="Sample pictures of each prompt; 0 is none.")
+    validation_seed: int | None = Field(
+        default=None, ge=0, description="Seed of the sample pictures, the same at each step; unset: the run's."
+    )
     validation_steps: int | None = Field(
         default=None, ge=1, description="Sample every so many steps; unset: only at the end."
     )
@@ -182,6 +249,13 @@ class RunSection(Section):
     train_batch_size: int = Field(default=1, ge=1, description="Photos in a micro-batch.")
     gradient_accumulation_steps: int = Field(default=1, ge=1, description="Micro-batches in an optimizer step.")
     gradient_checkpointing: bool = Field(default=False, description="Recompute activations: less memory, slower.")
+    low_memory: bool = Field(
+        default=False, description="For small GPUs: gradient_checkpointing, quantize = fp8, micro-batches of 1."
+    )
+    oom_retry: bool = Field(
+        default=True, description="When the GPU is full, halve the micro-batch and accumulate twice as often."
+    )
+    torch_compile: bool = Field(default=False, description="Compile the UNet: minutes at the start, then faster.")
     mixed_precision: Literal["no", "fp16", "bf16"] | None = Field(
         default=None, description="Compute type; unset: bf16 where a GPU has it, else no."
     )
@@ -189,8 +263,14 @@ class RunSection(Section):
     checkpointing_steps: int = Field(
         default=500, ge=1, description="Steps between checkpoints; the end always has one."
     )
-    report_to: str | None = Field(
-        default=None, description="Tracker of the guide's command lines; events.jsonl is always written."
+    checkpointing_minutes: float | None = Field(
+        default=10.0, gt=0, description="Minutes between checkpoints, whichever comes first; 'none' is off."
+    )
+    max_skipped_steps: int = Field(
+        default=10, ge=1, description="Steps in a row without a finite loss or gradient that end the run."
+    )
+    report_to: Literal["tensorboard", "wandb", "trackio"] | None = Field(
+        default=None, description="Tracker that gets the same numbers as events.jsonl, which is always written."
     )
 
 

@@ -105,7 +105,7 @@ def test_a_bare_flag_that_wants_a_value_keeps_its_own_and_says_so() -> None:
     [
         (["--rankk", "3"], "'rank'"),
         (["--rank", "x"], "integer"),
-        (["--optimizer=sgd"], "'prodigy' or 'adamw'"),
+        (["--optimizer=sgd"], "'prodigy', 'adamw' or 'adafactor'"),
         (["stray"], "'stray'"),
         (["--center_crop=maybe"], "boolean"),
     ],
