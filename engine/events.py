@@ -39,7 +39,10 @@ class Started(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Phase(Event):
-    """A stretch of work begins. phase: loading, class_images, caching, training, sampling, exporting, verifying."""
+    """A stretch of work begins.
+
+    phase: loading, class_images, caching, rehearsal, training, sampling, exporting, verifying.
+    """
 
     type = "phase"
     phase: str
@@ -53,6 +56,29 @@ class Progress(Event):
     phase: str
     done: int
     total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassImages(Event):
+    """The pictures of the class that prior preservation uses. real: given ones.  generated: made by the base model."""
+
+    type = "class_images"
+    real: int
+    generated: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed(Event):
+    """A step, a picture, a checkpoint and an export were tried with success, and all of it taken back.
+
+    seconds_per_step: measured.  remaining_seconds: of the steps ahead, at that speed.  memory: peak bytes on the GPU,
+    None on a CPU.
+    """
+
+    type = "rehearsed"
+    seconds_per_step: float
+    remaining_seconds: float
+    memory: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +112,19 @@ class Skipped(Event):
     step: int
     reason: str
     photos: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicroBatchHalved(Event):
+    """The GPU was full: from this step on it gets fewer photos at a time, more often; the samples of a step stay.
+
+    micro_batch: photos at a time.  gradient_accumulation_steps: micro-batches in an optimizer step.
+    """
+
+    type = "micro_batch_halved"
+    step: int
+    micro_batch: int
+    gradient_accumulation_steps: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,17 @@ from statistics import fmean
 from curation.text import visible
 from engine.events import (
     Checkpoint,
+    ClassImages,
     Event,
     EventFollower,
     Failed,
     Finished,
+    MicroBatchHalved,
     Paused,
     Phase,
     Pivot,
     Progress,
+    Rehearsed,
     Sample,
     Skipped,
     Started,
@@ -60,8 +63,8 @@ class Monitor:
 
     state: as RunDir.status tells it.  phase, progress: what the worker does now, and (done, total) of it.
     lrs: the last rate of each parameter group.  effective_lrs: Prodigy's d times the UNet's rate, by step.
-    seconds_per_step, eta_seconds: from the last steps; None before the first one, and no ETA when nothing runs.
-    memory: peak bytes on the GPU.  samples, checkpoints: paths.  messages: what happened, one line each.
+    seconds_per_step, eta_seconds: from the last steps, before the first one from the rehearsal's; None before that, and
+    no ETA when nothing runs.  memory: peak bytes on the GPU.  samples, checkpoints: paths.  messages: what happened, one line each.
     outcome: problem and remedy of a run that failed or died.  Text is made safe to show; it is not escaped for markup.
     """
 
@@ -94,6 +97,7 @@ class Monitor:
         self.verified: Verified | None = None
         self._losses, self._smoothed, self._effective_lrs = Series(), Series(), Series()
         self._seconds: deque[float] = deque(maxlen=TIMED_STEPS)
+        self._rehearsed_seconds: float | None = None
         self._status: Status | None = None
         self._follower = EventFollower(run.events_file)
 
@@ -114,7 +118,7 @@ class Monitor:
 
     @property
     def seconds_per_step(self) -> float | None:
-        return fmean(self._seconds) if self._seconds else None
+        return fmean(self._seconds) if self._seconds else self._rehearsed_seconds
 
     @property
     def eta_seconds(self) -> float | None:
@@ -156,6 +160,17 @@ class Monitor:
                 self._say(f"{self.phase.replace('_', ' ')} ...")
             case Progress():
                 self.phase, self.progress = visible(event.phase), (event.done, event.total)
+            case Rehearsed():
+                self._rehearsed_seconds, self.memory = event.seconds_per_step, event.memory
+                self._say(f"rehearsed: {event.seconds_per_step:.2g} s a step, a picture, a checkpoint and an export")
+            case ClassImages():
+                self._say(f"class images: {event.real} given, {event.generated} generated")
+            case MicroBatchHalved():
+                photos = "1 photo" if event.micro_batch == 1 else f"{event.micro_batch} photos"
+                self._say(
+                    f"step {event.step}: the GPU was full; it now gets {photos} at a time, "
+                    f"{event.gradient_accumulation_steps} times a step"
+                )
             case Step():
                 self._take_step(event)
             case Pivot():
@@ -192,6 +207,7 @@ class Monitor:
         self.photos, self.device = event.photos, visible(event.device)
         self.outcome, self.verified, self.progress = None, None, None
         self._seconds.clear()
+        self._rehearsed_seconds = None
         begun = f"goes on at step {event.step}" if event.step else "starts"
         self._say(f"{event.name} {begun} on {event.device}: {event.photos} photos, {event.total_steps} steps")
 

@@ -8,13 +8,16 @@ import pytest
 from engine.config import TrainConfig
 from engine.events import (
     Checkpoint,
+    ClassImages,
     Event,
     EventWriter,
     Failed,
     Finished,
+    MicroBatchHalved,
     Phase,
     Pivot,
     Progress,
+    Rehearsed,
     Sample,
     Skipped,
     Started,
@@ -185,3 +188,28 @@ def test_a_long_run_keeps_a_bounded_series_over_its_whole_length(run: RunDir) ->
     assert steps == sorted(set(steps))
     assert steps[0] == 1 and total - steps[-1] < 16
     assert (monitor.step, monitor.loss) == (total, 0.1)
+
+
+def test_the_rehearsal_tells_speed_and_remaining_time_until_steps_do(run: RunDir) -> None:
+    with run.lock():
+        run.write_status(Status(state="running"))
+        write(run, started(), Phase(phase="rehearsal"))
+        write(run, Rehearsed(seconds_per_step=3.0, remaining_seconds=300.0, memory=2**31))
+        monitor = Monitor(run)
+        monitor.refresh()
+        assert (monitor.phase, monitor.seconds_per_step, monitor.eta_seconds) == ("rehearsal", 3.0, 300.0)
+        assert monitor.memory == 2**31
+        write(run, step(1, seconds=2.0))
+        monitor.refresh()
+        assert (monitor.seconds_per_step, monitor.eta_seconds) == (2.0, 198.0)
+
+
+def test_a_full_gpu_and_the_class_images_are_told(run: RunDir) -> None:
+    write(run, ClassImages(real=20, generated=80))
+    write(run, MicroBatchHalved(step=3, micro_batch=1, gradient_accumulation_steps=4))
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert list(monitor.messages) == [
+        "class images: 20 given, 80 generated",
+        "step 3: the GPU was full; it now gets 1 photo at a time, 4 times a step",
+    ]
