@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from curation.checks.candidates import alignable_files, whole_files
@@ -63,7 +62,7 @@ def lint(
         )
     evidence = Evidence(dataset, photos, kind, needs, of_class, detector, foreign_files(dataset.root))
     copies = _copies(evidence, rules, lambda done, more: on_progress(total + done, total + more))
-    evidence = replace(evidence, copies=copies)
+    evidence = evidence.with_copies(copies)
     results = [result for rule in rules for result in rule.check(evidence)]
     findings = [selection.judged(result) for result in results if isinstance(result, Finding)]
     skipped = tuple(result for result in results if isinstance(result, Skipped))

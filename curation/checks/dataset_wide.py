@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.background import similarities
-from curation.checks.duplicates import by_time, distinct_photos, runs, seconds_between
+from curation.checks.duplicates import by_time, runs, seconds_between
 from curation.checks.rule import Evidence, Measured, Rule
 from curation.report import Finding, Kind, Skipped
 
@@ -40,7 +40,7 @@ class RepeatedBackground(Rule):
     most: int = 1000
 
     def check(self, evidence: Evidence) -> Iterator[Finding | Skipped]:
-        photos = [measured for measured in distinct_photos(evidence) if measured.background.descriptor]
+        photos = [measured for measured in evidence.copy_groups.distinct if measured.background.descriptor]
         if len(photos) > self.most:
             yield self.skipped(f"backgrounds are compared in sets of up to {self.most} photos")
             return
@@ -155,7 +155,7 @@ class LightingVariety(Rule):
     fewest: int = 5
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
-        lights = [measured.background for measured in distinct_photos(evidence)]
+        lights = [measured.background for measured in evidence.copy_groups.distinct]
         if len(lights) < self.fewest:
             return
         spread = np.std([(light.brightness, light.contrast, light.warmth) for light in lights], axis=0)

@@ -1,11 +1,10 @@
 """DUP: is a photo in the set more than once?"""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from curation.alignment import Alignment
+from curation.checks.copy_groups import AGREEMENT, INLIERS, joined
 from curation.checks.rule import Evidence, Measured, Rule
 from curation.facts.hashes import colour_likeness
 from curation.near_index import Reach
@@ -29,7 +28,7 @@ class ExactDuplicate(Rule):
     )
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
-        for group in exact_groups(evidence):
+        for group in evidence.copy_groups.exact:
             if len(group) > 1:
                 same_bytes = len({measured.facts.file.sha256 for measured in group}) == 1
                 how = "byte for byte" if same_bytes else "pixel for pixel, in other files"
@@ -62,7 +61,7 @@ class NearDuplicate(Rule):
     fine: float = Reach.fine
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
-        for group in near_groups(evidence, Reach(self.dhash, self.phash, self.fine)):
+        for group in evidence.copy_groups.near(Reach(self.dhash, self.phash, self.fine)):
             if len(group) > 1:
                 value = min(
                     (group[0].hashes.upright.dhash ^ other.hashes.upright.dhash).bit_count() for other in group[1:]
@@ -95,7 +94,7 @@ class MirroredCopy(Rule):
     fine: float = Reach.fine
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
-        for group in mirrored_groups(evidence, Reach(self.dhash, self.phash, self.fine)):
+        for group in evidence.copy_groups.mirrored(Reach(self.dhash, self.phash, self.fine)):
             if len(group) > 1:
                 value = min(
                     (group[0].hashes.upright.dhash ^ other.hashes.mirrored.dhash).bit_count() for other in group[1:]
@@ -125,16 +124,16 @@ class ShiftedCopy(Rule):
         "10 to 30 % and compressed again: all found, with an agreement of 0.99. Of their 276 pairs one has 20 inliers, "
         "with an agreement of 0.57, and none with 15 has more than 0.76. Training sees the shared part twice as often."
     )
-    inliers: int = 20
-    agreement: float = 0.95
+    inliers: int = INLIERS
+    agreement: float = AGREEMENT
 
     def check(self, evidence: Evidence) -> Iterator[Finding | Skipped]:
         if evidence.copies.left_out:
             yield self.skipped(
                 f"of the pairs with the same colours the {evidence.copies.left_out} least alike were not compared"
             )
-        cuts = list(shifted_copies(evidence, self.inliers, self.agreement))
-        for group in _cut_groups([pair for pair, _ in cuts]):
+        cuts = list(evidence.copy_groups.shifted(self.inliers, self.agreement))
+        for group in joined([pair for pair, _ in cuts]):
             names = {measured.name for measured in group}
             within = [(pair, alignment) for pair, alignment in cuts if pair[0].name in names]
             yield self.finding(
@@ -163,7 +162,7 @@ class Burst(Rule):
     colours: float = 0.9
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
-        moments = by_time(group[0] for group in near_groups(evidence))
+        moments = by_time(group[0] for group in evidence.copy_groups.near())
         for burst in runs(moments, self._continues):
             if len(burst) > 1:
                 span = seconds_between(burst[0], burst[-1])
@@ -180,71 +179,9 @@ class Burst(Rule):
         return seconds_between(before, after) <= self.seconds and likeness >= self.colours
 
 
-def exact_groups(evidence: Evidence) -> list[list[Measured]]:
-    """Photos by equal pixels, each group with the one to keep first."""
-    pixels = evidence.copies.pixels
-    groups: dict[str, list[Measured]] = {}
-    for measured in evidence.readable:
-        sha256 = measured.facts.file.sha256
-        groups.setdefault(pixels.get(sha256, sha256), []).append(measured)
-    return [sorted(group, key=_keep_first) for group in groups.values()]
-
-
-def near_groups(evidence: Evidence, reach: Reach = Reach()) -> list[list[Measured]]:  # noqa: B008 - a frozen value
-    """Photos linked by like hashes, each group with the one to keep first; of equal pixels one stands for all."""
-    firsts = {group[0].name for group in exact_groups(evidence)}
-    linked = _linked(evidence.readable, evidence.near_index.pairs(reach))
-    groups = [[measured for measured in group if measured.name in firsts] for group in linked]
-    return [group for group in groups if group]
-
-
-def mirrored_groups(evidence: Evidence, reach: Reach = Reach()) -> list[list[Measured]]:  # noqa: B008 - a frozen value
-    """Photos linked by like hashes of one and the mirrored other; copies the same way round are counted once."""
-    groups = near_groups(evidence)
-    group_of = {measured.name: number for number, group in enumerate(groups) for measured in group}
-    positions = [group_of.get(measured.name, -1) for measured in evidence.readable]
-    links = np.array(positions, np.int64)[evidence.near_index.pairs(reach, mirrored=True)]
-    return _linked([group[0] for group in groups], links[(links >= 0).all(axis=1)])
-
-
-def shifted_copies(
-    evidence: Evidence, inliers: int = ShiftedCopy.inliers, agreement: float = ShiftedCopy.agreement
-) -> Iterator[tuple[tuple[Measured, Measured], Alignment]]:
-    """Pairs of photos, the second a shifted or cropped copy of the first, and how it lies there.
-
-    Of equal pixels the one to keep stands for all.
-    """
-    by_content = {copy.facts.file.sha256: group[0] for group in exact_groups(evidence) for copy in group}
-    for (one, other), alignment in sorted(evidence.copies.alignments.items()):
-        enough = alignment.inliers >= inliers and alignment.agreement >= agreement
-        if enough and one in by_content and other in by_content and by_content[one] is not by_content[other]:
-            yield (by_content[one], by_content[other]), alignment
-
-
-def _cut_groups(pairs: Sequence[tuple[Measured, Measured]]) -> list[list[Measured]]:
-    """The photos of the pairs, joined where they share one, each group with the one to keep first."""
-    photos = list({measured.name: measured for pair in pairs for measured in pair}.values())
-    position = {measured.name: number for number, measured in enumerate(photos)}
-    links = [(position[one.name], position[other.name]) for one, other in pairs]
-    return _linked(photos, np.array(links, np.int64).reshape(-1, 2))
-
-
 def _shared_part(one: Measured, other: Measured, alignment: Alignment) -> Region:
     box = (alignment.left, alignment.top, alignment.width, alignment.height)
     return Region(one.name, f"what {other.name} shows too", *box)
-
-
-def distinct_photos(evidence: Evidence) -> list[Measured]:
-    """The photos without their copies of any sort, sorted by name."""
-    firsts = [group[0] for group in mirrored_groups(evidence)]
-    position = {measured.name: number for number, measured in enumerate(firsts)}
-    cuts = [
-        (position[one.name], position[other.name])
-        for (one, other), _ in shifted_copies(evidence)
-        if one.name in position and other.name in position
-    ]
-    groups = _linked(firsts, np.array(cuts, np.int64).reshape(-1, 2))
-    return sorted((group[0] for group in groups), key=lambda measured: measured.name)
 
 
 def by_time(photos: Iterable[Measured]) -> list[Measured]:
@@ -270,23 +207,3 @@ def runs(photos: Iterable[Measured], continues: Callable[[Measured, Measured], b
         run.append(measured)
     if run:
         yield run
-
-
-def _keep_first(measured: Measured) -> tuple[bool, int, str]:
-    header = measured.header
-    return (not measured.photo.caption, -header.width * header.height, measured.name)
-
-
-def _linked(photos: Sequence[Measured], links: np.ndarray) -> list[list[Measured]]:
-    """Photos that links join, directly or through others. links: int64, (links, 2), positions."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    if not photos:
-        return []
-    joined = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(len(photos), len(photos)))
-    _, labels = connected_components(joined, directed=False)
-    groups: dict[int, list[Measured]] = {}
-    for measured, label in zip(photos, labels.tolist(), strict=True):
-        groups.setdefault(label, []).append(measured)
-    return [sorted(group, key=_keep_first) for group in groups.values()]

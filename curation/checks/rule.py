@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import ClassVar, Literal, TypeVar
 
 from curation.background import BackgroundFacts
+from curation.checks.copy_groups import CopyGroups
 from curation.copies import CopyFacts, CopyPart
 from curation.dataset import Dataset, Photo
 from curation.faces import Face, FaceDetector
@@ -98,6 +99,18 @@ class Evidence:
     def near_index(self) -> NearIndex:
         """The hashes of the readable photos, by position."""
         return NearIndex([measured.hashes for measured in self.readable])
+
+    @cached_property
+    def copy_groups(self) -> CopyGroups:
+        """Which of the readable photos are one photo."""
+        return CopyGroups(self.readable, self.near_index, self.copies)
+
+    def with_copies(self, copies: CopyFacts) -> "Evidence":
+        """The same with what was measured on pairs of photos. What the index of hashes found is not sought again."""
+        evidence = replace(self, copies=copies)
+        known = {name: value for name, value in vars(self).items() if name in ("readable", "near_index")}
+        vars(evidence).update(known)
+        return evidence
 
 
 class Rule(ABC):
