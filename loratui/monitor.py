@@ -63,8 +63,9 @@ class Monitor:
 
     state: as RunDir.status tells it.  phase, progress: what the worker does now, and (done, total) of it.
     lrs: the last rate of each parameter group.  effective_lrs: Prodigy's d times the UNet's rate, by step.
-    seconds_per_step, eta_seconds: from the last steps, before the first one from the rehearsal's; None before that, and
-    no ETA when nothing runs.  memory: peak bytes on the GPU.  samples, checkpoints: paths.  messages: what happened, one line each.
+    seconds_per_step, eta_seconds: from the last steps, and before the first one from the rehearsal; None before that,
+    and no ETA when nothing runs.  memory: peak bytes on the GPU.  samples, checkpoints: paths.
+    messages: what happened, one line each.
     outcome: problem and remedy of a run that failed or died.  Text is made safe to show; it is not escaped for markup.
     """
 

@@ -1,0 +1,129 @@
+"""Trackers: the same numbers as the step events, the pictures too, and never worth a run."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accelerate.tracking import GeneralTracker
+from PIL import Image
+
+from engine.config import TrainConfig
+from engine.errors import EngineError
+from engine.events import Event, Pivot, Sample, Step, Warned
+from engine.rundir import RunDir, create_run
+from engine.trackers import Tracking, hparams, tracked
+
+STEP = Step(
+    step=3,
+    epoch=1,
+    loss=0.25,
+    prior_loss=None,
+    lr={"unet": 1.0, "text": 0.5},
+    d=1e-4,
+    effective_lr=1e-4,
+    grad_norm=0.5,
+    seconds=0.1,
+    samples_per_second=10.0,
+    memory=None,
+)
+
+
+class Notebook(GeneralTracker):
+    """A tracker that remembers what it is told, or fails."""
+
+    name = "notebook"
+    requires_logging_directory = False
+
+    def __init__(self, fails: bool = False) -> None:
+        super().__init__()
+        self.fails, self.lines, self.finished = fails, [], False
+
+    @property
+    def tracker(self) -> list[Any]:
+        return self.lines
+
+    def log(self, values: dict[str, Any], step: int | None = None, **_: object) -> None:
+        if self.fails:
+            raise ConnectionError("the server is away")
+        self.lines.append((step, values))
+
+    def log_images(self, values: dict[str, Any], step: int | None = None) -> None:
+        self.lines.append((step, {key: [picture.shape for picture in pictures] for key, pictures in values.items()}))
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return create_run(tmp_path, "cat", TrainConfig())
+
+
+def test_steps_and_pictures_reach_the_tracker_and_every_event_goes_its_way(run: RunDir) -> None:
+    Image.new("RGB", (16, 8)).save(run.samples / "000003-1.png")
+    told: list[Event] = []
+    notebook = Notebook()
+    tracking = Tracking(notebook, run, told.append)
+    events = [STEP, Pivot(step=3), Sample(step=3, path="samples/000003-1.png", prompt="a photo of TOK")]
+    for event in events:
+        tracking(event)
+    tracking.finish()
+    assert told == events
+    step_values = {
+        "epoch": 1,
+        "loss": 0.25,
+        "d": 1e-4,
+        "effective_lr": 1e-4,
+        "grad_norm": 0.5,
+        "seconds": 0.1,
+        "samples_per_second": 10.0,
+        "lr/unet": 1.0,
+        "lr/text": 0.5,
+    }
+    assert notebook.lines == [(3, step_values), (3, {"sample/1": [(8, 16, 3)]})]
+    assert notebook.finished
+
+
+def test_a_tracker_that_fails_is_told_once_and_asked_no_more(run: RunDir) -> None:
+    told: list[Event] = []
+    notebook = Notebook(fails=True)
+    tracking = Tracking(notebook, run, told.append)
+    for _ in range(2):
+        tracking(STEP)
+    tracking.finish()
+    assert told == [STEP, Warned(message="The tracker notebook failed: ConnectionError: the server is away"), STEP]
+    assert not notebook.finished
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "trackio"])
+def test_a_missing_package_is_two_sentences_before_anything_starts(
+    run: RunDir, config: Callable[..., TrainConfig], name: str
+) -> None:
+    if find_spec(name):
+        pytest.skip(f"{name} is installed")
+    with (
+        pytest.raises(EngineError, match=rf"the package {name} is not installed\. Install it with: pip install {name}"),
+        tracked(run, config(run={"report_to": name}), lambda _: None),
+    ):
+        pass
+
+
+def test_settings_become_plain_values_by_their_names(config: Callable[..., TrainConfig]) -> None:
+    values = hparams(config(lora={"rank": 4}))
+    assert values["lora.rank"] == 4
+    assert values["concept.token_abstraction"] == "['TOK']"
+    assert values["model.revision"] == "none"
+    assert all(isinstance(value, str | float | int) for value in values.values())
+
+
+def test_tensorboard_gets_a_folder_in_the_run(run: RunDir, config: Callable[..., TrainConfig]) -> None:
+    pytest.importorskip("tensorboard")
+    Image.new("RGB", (16, 8)).save(run.samples / "000003-0.png")
+    told: list[Event] = []
+    with tracked(run, config(run={"report_to": "tensorboard"}), told.append) as emit:
+        emit(STEP)
+        emit(Sample(step=3, path="samples/000003-0.png", prompt="a photo of TOK"))
+    assert [event.type for event in told] == ["step", "sample"]
+    assert list((run.path / "tensorboard" / "cat").glob("events*"))
