@@ -1,6 +1,5 @@
 """The parts of SDXL: loaded in the right dtype, frozen, and pooled at the true end of a prompt."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +8,7 @@ import torch
 import transformers
 from diffusers import AutoencoderKL, DDPMScheduler, SchedulerMixin, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
-from torch import Tensor, nn
+from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.errors import EngineError
@@ -121,31 +120,6 @@ def load_vae(model: ModelSection, dtype: torch.dtype) -> AutoencoderKL:
         revision=model.revision,
         variant=model.variant,
     )
-
-
-def encode_prompts(models: Models, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """What the UNet is told by `prompts`, as `StableDiffusionXLPipeline.encode_prompt` computes it.
-
-    Returns prompt_embeds, shape (batch, 77, width_1 + width_2), both encoders' penultimate hidden states, and
-    pooled_prompt_embeds, shape (batch, projection), the second encoder's output at the end of the prompt.  Longer
-    prompts are cut to 77 tokens, with start and end.  Gradients flow where the caller has them enabled.
-    """
-    first = models.text_encoder(_input_ids(models.tokenizer, prompts, models.text_encoder), output_hidden_states=True)
-    second = models.text_encoder_2(
-        _input_ids(models.tokenizer_2, prompts, models.text_encoder_2), output_hidden_states=True
-    )
-    prompt_embeds = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
-    return prompt_embeds, second.text_embeds
-
-
-def _input_ids(tokenizer: CLIPTokenizer, prompts: Sequence[str], text_encoder: nn.Module) -> Tensor:
-    """int64, shape (batch, 77), on the text encoder's device."""
-    ids = tokenizer(
-        list(prompts), padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
-    ).input_ids
-    # Without an end the second encoder would silently pool the start of the prompt.
-    assert (ids == tokenizer.eos_token_id).any(dim=1).all(), "a prompt has no end-of-text token"
-    return ids.to(next(text_encoder.parameters()).device)
 
 
 def silence_libraries() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from curation.atomic import writing
 from curation.text import visible
@@ -19,7 +19,7 @@ from engine.events import Checkpoint as CheckpointEvent
 from engine.events import Event, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
 from engine.generate import sample_images
 from engine.lora import lora_parameters
-from engine.losses import DiffusionLoss, diffusion_loss, diffusion_target, min_snr_weights
+from engine.losses import DiffusionLoss
 from engine.models import Models
 from engine.optimizers import (
     FlatGroup,
@@ -33,7 +33,7 @@ from engine.optimizers import (
 from engine.plan import Plan, trains_text
 from engine.prompts import PromptEncoder, sample_prompt
 from engine.rundir import RunDir
-from engine.settings import LossSection
+from engine.step import training_loss
 from engine.tokens import replace_abstractions
 from engine.weights import TrainedWeights, add_trainables, apply_weights, trained_weights
 
@@ -41,30 +41,6 @@ Emit = Callable[[Event], None]
 Ending = Literal["finished", "stopped", "paused"]
 
 MOST_SKIPPED_IN_A_ROW = 10
-
-
-def training_loss(
-    models: Models, batch: Batch, prompt_embeds: Tensor, pooled_prompt_embeds: Tensor, loss: LossSection, prior: float
-) -> DiffusionLoss:
-    """The loss of one micro-batch: a function of the weights, the batch, its noise and its timesteps.
-
-    prompt_embeds: shape (batch, 77, width).  pooled_prompt_embeds: shape (batch, projection).
-    prior: the weight of the class images' loss.
-    """
-    scheduler = models.noise_scheduler
-    noisy_latents = scheduler.add_noise(batch.latents, batch.noise, batch.timesteps)  # type: ignore[arg-type]
-    prediction = models.unet(
-        noisy_latents,
-        batch.timesteps,
-        encoder_hidden_states=prompt_embeds,
-        added_cond_kwargs={"text_embeds": pooled_prompt_embeds, "time_ids": batch.time_ids},
-    ).sample
-    weights = None
-    if loss.snr_gamma is not None:
-        prediction_type = scheduler.config["prediction_type"]
-        weights = min_snr_weights(batch.timesteps, scheduler.alphas_cumprod, loss.snr_gamma, prediction_type)
-    target = diffusion_target(scheduler, batch.latents, batch.noise, batch.timesteps)
-    return diffusion_loss(prediction, target, weights, batch.prior_samples, prior)
 
 
 class Trainer:
@@ -90,7 +66,7 @@ class Trainer:
         self.device, self.dtype = models.unet.device, models.unet.dtype
         self.step, self.pivoted, self.skipped_in_a_row = 0, False, 0
         self.tokens = add_trainables(models, config)
-        self.prompts = PromptEncoder(models, self.tokens)
+        self.prompts = PromptEncoder(models, self.tokens, config.text_encoder, run.path.parent / ".cache")
         if checkpoint:
             apply_weights(models, checkpoint.weights)  # before flattening, which copies
         self.groups = _flat_groups(models, config)
@@ -170,14 +146,7 @@ class Trainer:
         torch.manual_seed(draw_seed(self.config.run.seed, "dropout", position))  # LoRA dropout has no generator
         with self._autocast():
             prompt_embeds, pooled_prompt_embeds = self.prompts.encode(batch.captions)
-            loss = training_loss(
-                self.models,
-                batch,
-                prompt_embeds,
-                pooled_prompt_embeds,
-                self.config.loss,
-                self.config.prior.prior_loss_weight,
-            )
+            loss = training_loss(self.models, batch, prompt_embeds, pooled_prompt_embeds, self.config)
         self.scaler.scale(loss.total / self.config.run.gradient_accumulation_steps).backward()
         return DiffusionLoss(loss.total.detach(), None if loss.prior is None else loss.prior.detach())
 

@@ -12,7 +12,8 @@ from torch import nn
 
 from engine.errors import EngineError
 from engine.lora import add_adapters
-from engine.models import Models, encode_prompts
+from engine.models import Models
+from engine.prompts import encode_prompts
 from engine.settings import LoraSection
 from engine.tokens import PlaceholderEmbedding, insert_placeholders, placeholder_tokens, replace_abstractions
 

@@ -16,7 +16,8 @@ from engine.events import Checkpoint, Event, Phase, Pivot, Sample, Skipped, Step
 from engine.models import Models
 from engine.prompts import sample_prompt
 from engine.rundir import RunDir, create_run
-from engine.trainer import Trainer, training_loss
+from engine.step import training_loss
+from engine.trainer import Trainer
 from tests.engine.training import (
     OPTIMIZERS,
     PIVOT,
@@ -219,7 +220,7 @@ def test_training_lowers_the_loss_on_fixed_noise_and_timesteps(config: Callable[
     @torch.no_grad()
     def loss() -> float:
         embeds = trainer.prompts.encode(grid.captions)
-        return training_loss(trainer.models, grid, *embeds, settings.loss, 1.0).total.item()
+        return training_loss(trainer.models, grid, *embeds, settings).total.item()
 
     untrained = loss()
     trainer.train()
@@ -235,7 +236,7 @@ def test_a_step_is_a_function_of_weights_batch_noise_and_timesteps(
     models, batch = trainer.models, trainer.photos.batch(0, 3, 1000)
     with torch.no_grad():
         prompt_embeds, pooled = trainer.prompts.encode(batch.captions)
-        loss = training_loss(models, batch, prompt_embeds, pooled, settings.loss, 1.0).total.item()
+        loss = training_loss(models, batch, prompt_embeds, pooled, settings).total.item()
         alpha_bar = models.noise_scheduler.alphas_cumprod.double()[batch.timesteps][:, None, None, None]
         noisy = alpha_bar.sqrt() * batch.latents.double() + (1 - alpha_bar).sqrt() * batch.noise.double()
         conditions = {"text_embeds": pooled, "time_ids": batch.time_ids}
