@@ -7,7 +7,7 @@ from curation.atomic import writing
 from curation.dataset import photo_files
 from engine.chance import draw_seed
 from engine.config import TrainConfig
-from engine.data import Example
+from engine.data.examples import Example
 from engine.generate import sample_images
 from engine.models import Models
 from engine.rundir import RunDir

@@ -7,7 +7,9 @@ import torch
 from engine.checkpoints import load_checkpoint, newest_checkpoint
 from engine.class_images import class_examples, generate_class_images
 from engine.config import TrainConfig
-from engine.data import Samples, read_examples
+from engine.data.examples import read_examples
+from engine.data.latents import Posteriors
+from engine.data.samples import Samples, class_image_samples, photo_samples
 from engine.errors import EngineError
 from engine.events import Finished, Paused, Phase, Progress, Started, Stopped, Verified, Warned
 from engine.export import export
@@ -44,12 +46,15 @@ def follow(run: RunDir, emit: Emit) -> Finished | Stopped | Paused:
             apply_weights(models, checkpoint.weights)
             export_and_verify(run, config, checkpoint.weights, models, emit)
         return Paused(step=step) if ending == "paused" else Stopped(step=step)
-    photos = Samples(examples, config.data, models.vae, config.run.seed, repeats=config.data.repeats)
+    posteriors = Posteriors(
+        lambda: models.vae, "", models.vae.dtype, None, lambda message: emit(Warned(message=message))
+    )
+    photos = photo_samples(examples, config, posteriors)
     class_images = None
     if config.prior.with_prior_preservation:
-        class_images = Samples(class_examples(run, config), config.data, models.vae, config.run.seed, "class image")
+        class_images = class_image_samples(class_examples(run, config), config, posteriors)
     for samples in filter(None, (photos, class_images)):
-        _cache_latents(samples, emit)
+        _cache_latents(samples, photos, samples_between(config, step, the_plan.total_steps), emit)
 
     trainer = Trainer(run, config, the_plan, models, photos, class_images, emit, checkpoint)
     ending = trainer.train()
@@ -105,8 +110,14 @@ def _make_class_images(run: RunDir, config: TrainConfig, models: Models, emit: E
     return None
 
 
-def _cache_latents(samples: Samples, emit: Emit) -> None:
-    for done in samples.cache_latents():
+def samples_between(config: TrainConfig, step: int, last_step: int) -> range:
+    """The positions of the samples that steps step + 1 to last_step train on."""
+    samples_per_step = config.run.train_batch_size * config.run.gradient_accumulation_steps
+    return range(step * samples_per_step, last_step * samples_per_step)
+
+
+def _cache_latents(samples: Samples, photos: Samples, positions: range, emit: Emit) -> None:
+    for done, total in samples.cache_latents(positions, photos.size):
         if done == 1:
             emit(Phase(phase="caching"))
-        emit(Progress(phase="caching", done=done, total=len(samples.examples)))
+        emit(Progress(phase="caching", done=done, total=total))

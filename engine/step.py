@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from engine.config import TrainConfig
-from engine.data import Batch
+from engine.data.samples import Batch
 from engine.losses import DiffusionLoss, diffusion_loss, diffusion_target, min_snr_weights
 from engine.models import Models
 

@@ -13,7 +13,7 @@ from curation.text import visible
 from engine.chance import draw_seed
 from engine.checkpoints import Checkpoint, TrainState, save_checkpoint
 from engine.config import TrainConfig
-from engine.data import Batch, Samples, with_class_images
+from engine.data.samples import Batch, Samples, with_class_images
 from engine.errors import EngineError
 from engine.events import Checkpoint as CheckpointEvent
 from engine.events import Event, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
@@ -138,7 +138,8 @@ class Trainer:
         offset = self.config.loss.noise_offset
         batch = self.photos.batch(position, size, timesteps, offset)
         if self.class_images:
-            batch = with_class_images(batch, self.class_images.batch(position, size, timesteps, offset))
+            shape = self.photos.size(position)
+            batch = with_class_images(batch, self.class_images.batch(position, size, timesteps, offset, shape))
         return batch.to(self.device)
 
     def _backward(self, batch: Batch, position: int) -> DiffusionLoss:

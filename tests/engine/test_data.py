@@ -13,7 +13,11 @@ from PIL import Image
 from curation.dataset import exclude, open_dataset
 from engine.chance import generator, order
 from engine.config import compose
-from engine.data import Samples, pixels, read_examples, resize_short_side, with_class_images
+from engine.data.buckets import covering_size
+from engine.data.examples import read_examples
+from engine.data.latents import Posteriors
+from engine.data.pixels import covering, cropped, to_tensor
+from engine.data.samples import Samples, with_class_images
 from engine.errors import EngineError
 from engine.settings import DataSection
 
@@ -28,7 +32,8 @@ def vae(tiny_model: Path) -> AutoencoderKL:
 def samples_of(photos: Path, vae: AutoencoderKL, repeats: int = 1, seed: int = 0, **data: Any) -> Samples:
     flags = {"data": {"instance_data_dir": str(photos)}, "concept": {"instance_prompt": "a photo of TOK"}}
     examples = read_examples(compose(flags=flags).config)
-    return Samples(examples, DataSection(resolution=RESOLUTION, **data), vae, seed, repeats=repeats)
+    settings = DataSection(resolution=RESOLUTION, repeats=repeats, **data)
+    return Samples(examples, settings, Posteriors(lambda: vae, "tiny", vae.dtype, None, print), seed)
 
 
 def test_a_photo_has_its_own_caption_or_else_the_instance_prompt(photos: Path) -> None:
@@ -82,13 +87,13 @@ def test_draws_for_different_purposes_are_independent() -> None:
 def test_the_short_side_becomes_the_resolution_and_the_shape_stays(width: int, height: int, resolution: int) -> None:
     if max(width, height) > 8 * min(width, height):
         return
-    resized = resize_short_side(Image.new("L", (width, height)), resolution)
-    assert min(resized.size) == resolution
-    assert abs(resized.width * height - resized.height * width) <= max(width, height)
+    resized_height, resized_width = covering_size((height, width), (resolution, resolution))
+    assert min(resized_height, resized_width) == resolution
+    assert abs(resized_width * height - resized_height * width) <= max(width, height)
 
 
 def test_random_crops_lie_inside_and_are_drawn_anew_each_epoch(photos: Path, vae: AutoencoderKL) -> None:
-    samples = samples_of(photos, vae)
+    samples = samples_of(photos, vae, cache_latents=False)
     index = next(i for i, example in enumerate(samples.examples) if example.name == "rocket.png")  # 640 x 427
     crops = [samples.crop(index, position) for position in range(60)]
     assert {crop.top for crop in crops} == {0}
@@ -112,13 +117,12 @@ def test_time_ids_are_the_true_size_and_the_crop_that_was_taken(photos: Path, va
         index = samples.index(position)
         with Image.open(samples.examples[index].path) as photo:
             width, height = photo.size
-            resized = resize_short_side(photo.convert("RGB"), RESOLUTION)
+        resized = covering(samples.examples[index].path, (RESOLUTION, RESOLUTION))
         assert batch.time_ids.dtype == torch.float32
         original_height, original_width, top, left, *target = batch.time_ids[0].int().tolist()
         assert (original_height, original_width, *target) == (height, width, RESOLUTION, RESOLUTION)
         square = resized.crop((left, top, left + RESOLUTION, top + RESOLUTION))
-        crop = samples.crop(index, position)
-        assert torch.equal(pixels(resized, crop, RESOLUTION), pixels(square, type(crop)(0, 0), RESOLUTION))
+        assert cropped(resized, samples.crop(index, position)) == square
 
 
 def test_sizes_that_bf16_cannot_hold_are_not_rounded(tmp_path: Path, vae: AutoencoderKL) -> None:
@@ -140,9 +144,9 @@ def test_a_photo_taken_upright_is_measured_upright(photos: Path, vae: Autoencode
 def test_cached_latents_stay_with_their_photo_whatever_the_order(
     photos: Path, vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.data.KEPT_PHOTOS", 1)
+    monkeypatch.setattr("engine.data.samples.KEPT_PHOTOS", 1)
     cached, fresh = (samples_of(photos, vae, center_crop=True) for _ in range(2))
-    assert list(cached.cache_latents()) == [1, 2, 3, 4]
+    assert list(cached.cache_latents(range(8))) == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for path in photos.iterdir():
         path.rename(path.with_suffix(".moved"))  # a cached sample needs no file
     cached_batches = [cached.batch(position, 2, 1000) for position in range(0, 8, 2)]
@@ -162,14 +166,13 @@ def test_cached_latents_are_still_sampled_each_time(photos: Path, vae: Autoencod
 
 
 def test_drawn_crops_are_not_cached(photos: Path, vae: AutoencoderKL) -> None:
-    assert list(samples_of(photos, vae).cache_latents()) == []
+    assert list(samples_of(photos, vae, cache_latents=False).cache_latents(range(8))) == []
 
 
 def test_latents_are_what_the_vae_sees_in_the_crop(photos: Path, vae: AutoencoderKL) -> None:
     samples = samples_of(photos, vae)
     crop = samples.crop(1, 5)
-    with Image.open(samples.examples[1].path) as photo:
-        image = pixels(resize_short_side(photo.convert("RGB"), RESOLUTION), crop, RESOLUTION)
+    image = to_tensor(cropped(covering(samples.examples[1].path, (RESOLUTION, RESOLUTION)), crop))
     with torch.no_grad():
         posterior = vae.encode(image[None]).latent_dist  # type: ignore[union-attr]
     drawn = samples.latents(1, crop, 5) / vae.config["scaling_factor"]

@@ -11,7 +11,9 @@ from torch import nn
 from engine.checkpoints import load_checkpoint, newest_checkpoint
 from engine.class_images import class_examples
 from engine.config import TrainConfig, compose
-from engine.data import Samples, read_examples
+from engine.data.examples import read_examples
+from engine.data.latents import Posteriors
+from engine.data.samples import class_image_samples, photo_samples
 from engine.events import Event, Step
 from engine.models import Models, compute_dtype, load_models
 from engine.plan import plan, resolve
@@ -64,10 +66,11 @@ def trainer_of(run: RunDir, config: TrainConfig, emit: Emit = nothing) -> Traine
     device = torch.device("cpu")
     models = load_models(config.model, compute_dtype(config.run.mixed_precision, device), device)
     examples = read_examples(config)
-    photos = Samples(examples, config.data, models.vae, config.run.seed, repeats=config.data.repeats)
+    posteriors = Posteriors(lambda: models.vae, "", models.vae.dtype, None, print)
+    photos = photo_samples(examples, config, posteriors)
     class_images = None
     if config.prior.with_prior_preservation:
-        class_images = Samples(class_examples(run, config), config.data, models.vae, config.run.seed, "class image")
+        class_images = class_image_samples(class_examples(run, config), config, posteriors)
     folder, _ = newest_checkpoint(run)
     checkpoint = load_checkpoint(folder) if folder else None
     return Trainer(run, config, plan(config, len(examples)), models, photos, class_images, emit, checkpoint)

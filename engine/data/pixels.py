@@ -1,0 +1,45 @@
+"""A photo's pixels on their way to the VAE: measured, resized to cover a shape, cropped."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from curation.photo import load, load_rgb
+from curation.regular import read_regular
+from engine.data.buckets import Crop, Size, covering_size
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A photo without its pixels. size: upright.  sha256: of the file's bytes."""
+
+    size: Size
+    sha256: str
+
+
+def measure(path: Path) -> Measured:
+    """Read a photo's size and digest; a JPEG is decoded at an eighth, in a third of the time. Raises CurationError."""
+    header = load(path, least_side=1).header
+    return Measured((header.height, header.width), sha256(read_regular(path)).hexdigest())
+
+
+def covering(path: Path, size: Size) -> Image.Image:
+    """The photo in sRGB, upright, resized to just cover `size`. Raises CurationError."""
+    photo = load_rgb(path)
+    height, width = covering_size((photo.height, photo.width), size)
+    return photo.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def cropped(resized: Image.Image, crop: Crop) -> Image.Image:
+    """The crop, of a photo or of its mask."""
+    return (ImageOps.mirror(resized) if crop.flip else resized).crop(crop.box)
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """As the VAE takes it: float32 in [-1, 1], shape (3, height, width)."""
+    return torch.from_numpy(np.asarray(image, dtype=np.float32)).permute(2, 0, 1) / 127.5 - 1.0
