@@ -102,22 +102,36 @@ def compose(path: Path | None = None, flags: Tables | None = None) -> Composed:
         for name, values in layer.items():
             merged[name].update(values)
             origins.update({f"{name}.{key}": origin for key in values})
-    if merged["text_encoder"].get("train_text_encoder") and "train_text_encoder_ti" not in merged["text_encoder"]:
-        # Asking for a LoRA on the text encoders is asking for it instead of new tokens, which are only the default.
-        merged["text_encoder"]["train_text_encoder_ti"] = False
-        origins["text_encoder.train_text_encoder_ti"] = "train_text_encoder"
-    if origins["run.max_train_steps"].startswith("preset") and "steps_per_photo" in {
-        **table.get("run", {}),
-        **flags.get("run", {}),
-    }:
-        merged["run"]["max_train_steps"] = None  # or the user's own number would be passed over without a word
-        origins["run.max_train_steps"] = "steps_per_photo"
+    _add_what_is_implied(merged, origins)
     try:
         config = TrainConfig.model_validate(merged)
     except ValidationError as error:
         raise _mistyped(error, text, path) from None
     _refuse_unknown_rules(config.lint, path)
     return Composed(config, origins)
+
+
+def _add_what_is_implied(merged: dict[str, dict[str, Any]], origins: dict[str, str]) -> None:
+    """Let a choice that was made win over a default or a preset that would pass it over without a word."""
+
+    def was_chosen(name: str) -> bool:
+        return origins[name] != "default" and not origins[name].startswith("preset ")
+
+    def imply(name: str, value: Any, because: str) -> None:
+        section, key = name.split(".")
+        if not was_chosen(name):
+            merged[section][key], origins[name] = value, because
+
+    if merged["text_encoder"].get("train_text_encoder"):
+        # Asking for a LoRA on the text encoders is asking for it instead of new tokens, which are only the default.
+        imply("text_encoder.train_text_encoder_ti", False, "train_text_encoder")
+    if was_chosen("run.steps_per_photo"):
+        imply("run.max_train_steps", None, "steps_per_photo")
+    if merged["concept"].get("kind") == "person":
+        # The guide's faces kept realism and language with real class images, and lost both with generated ones.
+        for name in ("class_data_dir", "class_dataset_name"):
+            if merged["prior"].get(name):
+                imply("prior.with_prior_preservation", True, name)
 
 
 def preset(kind: str) -> dict[str, dict[str, Any]]:

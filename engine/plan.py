@@ -1,23 +1,19 @@
-"""What a config means for so many photos: every rate filled in, steps, epochs, the pivot."""
+"""What a config means for so many photos: everything unset filled in, steps, epochs, the pivot."""
 
 import math
 from dataclasses import dataclass
 
 from curation.needs import TrainingNeeds
 from engine.config import TrainConfig
-from engine.errors import ConfigError
+from engine.contradictions import contradictions
+from engine.defaults import ADAM_BETA2, BLORA_BLOCKS, WEIGHT_DECAY, learning_rates, trains_text
+from engine.errors import refuse
 from engine.model_files import tokenizer_file
 from engine.paths import typed_path
+from engine.settings import LoraSection, ModelSection, OptimizerSection, RunSection, TextEncoderSection
 
 # LoRA-ease keeps the steps that it derives from the number of photos within these.
 FEWEST_STEPS, MOST_STEPS = 500, 1500
-
-# The guide's values for each optimizer.
-LEARNING_RATE = {"prodigy": 1.0, "adamw": 1e-4, "adafactor": 1e-4}
-NEW_TOKENS_LR = {"prodigy": 1.0, "adamw": 3e-4, "adafactor": 3e-4}
-TEXT_ENCODER_LR = {"prodigy": 1.0, "adamw": 5e-5, "adafactor": 5e-5}
-ADAM_BETA2 = {"prodigy": 0.99, "adamw": 0.999, "adafactor": 0.999}
-WEIGHT_DECAY = {"prodigy": 0.01, "adamw": 1e-4, "adafactor": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -26,7 +22,8 @@ class Plan:
 
     photos: trainable photos.  total_steps and steps_per_epoch: optimizer steps.  epochs: passes over photos times
     repeats, rounded up.  pivot_step: steps after which the text side (new tokens, or text-encoder LoRA) stops
-    training; None when it does not train at all.
+    training; None when it does not train at all.  warmup_steps: optimizer steps until the rate is reached.
+    samples_per_step: photos in an optimizer step, over all its micro-batches; class images not counted.
     """
 
     photos: int
@@ -34,63 +31,76 @@ class Plan:
     steps_per_epoch: int
     epochs: int
     pivot_step: int | None
+    warmup_steps: int
+    samples_per_step: int
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
-    """The config with everything that depends on other settings filled in.
+    """The config with everything that depends on other settings filled in; resolving again changes nothing.
 
-    Unset rates, decays and betas become the guide's for the chosen optimizer.  Raises ConfigError for settings that
-    contradict each other.
+    Unset rates, decays and betas become the guide's for the chosen optimizer, low_memory and use_blora what they
+    stand for.  Raises ConfigError for settings that contradict each other: SeveralProblems for several.
     """
-    optimizer, text_encoder, prior = config.optimizer, config.text_encoder, config.prior
-    name = optimizer.optimizer
-    if text_encoder.train_text_encoder and text_encoder.train_text_encoder_ti:
-        raise ConfigError(
-            "train_text_encoder and train_text_encoder_ti are both on.",
-            "Keep one: new tokens (ti, the guide's recommendation) or a LoRA on the text encoders.",
-        )
-    learning_rate = optimizer.learning_rate or LEARNING_RATE[name]
-    text_encoder_lr = text_encoder.text_encoder_lr
-    if text_encoder_lr == "unet":
-        text_encoder_lr = learning_rate
-    elif text_encoder_lr is None:
-        text_encoder_lr = (TEXT_ENCODER_LR if text_encoder.train_text_encoder else NEW_TOKENS_LR)[name]
-    if name == "prodigy" and text_encoder_lr != learning_rate and trains_text(config):
-        raise ConfigError(
-            f"Prodigy takes one rate for all parameters, but learning_rate is {learning_rate:g} and "
-            f"text_encoder_lr is {text_encoder_lr:g}.",
-            "Set both to 1.0, or leave text_encoder_lr out.",
-        )
-    if prior.with_prior_preservation and not prior.class_prompt:
-        raise ConfigError(
-            "Prior preservation is on, but there is no class_prompt.",
-            "Set it, e.g. class_prompt = 'a photo of a woman'.",
-        )
-    weight_decay = WEIGHT_DECAY[name] if optimizer.adam_weight_decay is None else optimizer.adam_weight_decay
-    text_decay = text_encoder.adam_weight_decay_text_encoder
+    refuse(contradictions(config))
     return config.model_copy(
         update={
-            "optimizer": optimizer.model_copy(
-                update={
-                    "learning_rate": learning_rate,
-                    "adam_beta2": ADAM_BETA2[name] if optimizer.adam_beta2 is None else optimizer.adam_beta2,
-                    "adam_weight_decay": weight_decay,
-                }
-            ),
-            "text_encoder": text_encoder.model_copy(
-                update={
-                    "text_encoder_lr": text_encoder_lr,
-                    "adam_weight_decay_text_encoder": weight_decay if text_decay is None else text_decay,
-                }
-            ),
-            "lora": config.lora.model_copy(update={"lora_alpha": config.lora.lora_alpha or float(config.lora.rank)}),
+            "model": _resolved_model(config.model, config.run),
+            "lora": _resolved_lora(config.lora),
+            "text_encoder": _resolved_text_encoder(config),
+            "optimizer": _resolved_optimizer(config),
+            "run": _resolved_run(config.run),
         }
     )
 
 
-def trains_text(config: TrainConfig) -> bool:
-    """Whether new tokens or text encoders train at all."""
-    return config.text_encoder.train_text_encoder_ti or config.text_encoder.train_text_encoder
+def _resolved_optimizer(config: TrainConfig) -> OptimizerSection:
+    optimizer = config.optimizer
+    beta2 = ADAM_BETA2.get(optimizer.optimizer) if optimizer.adam_beta2 is None else optimizer.adam_beta2
+    return optimizer.model_copy(
+        update={
+            "learning_rate": learning_rates(config)[0],
+            "adam_beta2": beta2,
+            "adam_weight_decay": _weight_decay(optimizer),
+        }
+    )
+
+
+def _resolved_text_encoder(config: TrainConfig) -> TextEncoderSection:
+    decay = config.text_encoder.adam_weight_decay_text_encoder
+    return config.text_encoder.model_copy(
+        update={
+            "text_encoder_lr": learning_rates(config)[1],
+            "adam_weight_decay_text_encoder": _weight_decay(config.optimizer) if decay is None else decay,
+        }
+    )
+
+
+def _weight_decay(optimizer: OptimizerSection) -> float:
+    """0 is a value, not "unset"."""
+    return WEIGHT_DECAY[optimizer.optimizer] if optimizer.adam_weight_decay is None else optimizer.adam_weight_decay
+
+
+def _resolved_lora(lora: LoraSection) -> LoraSection:
+    blocks = BLORA_BLOCKS if lora.use_blora else lora.lora_unet_blocks
+    return lora.model_copy(update={"lora_alpha": lora.lora_alpha or float(lora.rank), "lora_unet_blocks": blocks})
+
+
+def _resolved_model(model: ModelSection, run: RunSection) -> ModelSection:
+    return model.model_copy(update={"quantize": model.quantize or "fp8"}) if run.low_memory else model
+
+
+def _resolved_run(run: RunSection) -> RunSection:
+    """With low_memory, micro-batches of one photo, and so many of them that a step still sees as many photos."""
+    if not run.low_memory:
+        return run
+    photos_per_step = run.gradient_accumulation_steps * run.train_batch_size
+    return run.model_copy(
+        update={
+            "gradient_checkpointing": True,
+            "train_batch_size": 1,
+            "gradient_accumulation_steps": photos_per_step,
+        }
+    )
 
 
 def trigger_words(config: TrainConfig) -> tuple[str, ...]:
@@ -129,4 +139,6 @@ def plan(config: TrainConfig, photos: int) -> Plan:
         steps_per_epoch=steps_per_epoch,
         epochs=math.ceil(total_steps * samples_per_step / (photos * config.data.repeats)),
         pivot_step=round(share * total_steps) if trains_text(config) else None,
+        warmup_steps=config.optimizer.lr_warmup_steps,
+        samples_per_step=samples_per_step,
     )

@@ -75,6 +75,15 @@ def test_none_unsets_what_may_be_unset_and_nothing_else(tmp_path: Path) -> None:
         load_config(write(tmp_path, "[lora]\nrank = 'none'\n"))
 
 
+def test_named_class_images_turn_prior_preservation_on_for_a_person() -> None:
+    flags = {"concept": {"kind": "person"}, "prior": {"class_data_dir": "portraits"}}
+    prior = compose(flags=flags).config.prior
+    assert prior.with_prior_preservation and prior.num_class_images == 150
+    assert not compose(flags={"concept": {"kind": "person"}}).config.prior.with_prior_preservation
+    flags["prior"]["with_prior_preservation"] = False  # type: ignore[assignment]
+    assert not compose(flags=flags).config.prior.with_prior_preservation
+
+
 def test_steps_per_photo_wins_over_a_presets_fixed_number_of_steps() -> None:
     composed = compose(flags={"concept": {"kind": "style"}, "run": {"steps_per_photo": 40}})
     assert composed.config.run.max_train_steps is None

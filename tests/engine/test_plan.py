@@ -50,14 +50,65 @@ def test_both_ways_of_training_text_are_refused_together() -> None:
         resolve(config(text_encoder={"train_text_encoder": True, "train_text_encoder_ti": True}))
 
 
-def test_resolving_twice_changes_nothing() -> None:
-    once = resolve(config())
+def test_prodigys_text_side_follows_the_rate_that_was_chosen() -> None:
+    assert resolve(config(optimizer={"learning_rate": 0.8})).text_encoder.text_encoder_lr == 0.8
+
+
+def test_adafactor_has_rates_and_no_betas() -> None:
+    resolved = resolve(config(optimizer={"optimizer": "adafactor"}))
+    assert (resolved.optimizer.learning_rate, resolved.text_encoder.text_encoder_lr) == (1e-4, 3e-4)
+    assert resolved.optimizer.adam_beta2 is None
+
+
+def test_low_memory_keeps_the_photos_of_a_step() -> None:
+    run = {"low_memory": True, "train_batch_size": 4, "gradient_accumulation_steps": 2}
+    resolved = resolve(config(run=run))
+    assert (resolved.run.train_batch_size, resolved.run.gradient_accumulation_steps) == (1, 8)
+    assert resolved.run.gradient_checkpointing and resolved.model.quantize == "fp8"
+    assert plan(resolved, photos=9).samples_per_step == plan(config(run=run), photos=9).samples_per_step == 8
+
+
+def test_low_memory_keeps_another_quantisation_that_was_chosen() -> None:
+    assert resolve(config(run={"low_memory": True}, model={"quantize": "nf4"})).model.quantize == "nf4"
+
+
+def test_blora_stands_for_the_blocks_of_content_and_style() -> None:
+    assert resolve(config(lora={"use_blora": True})).lora.lora_unet_blocks == [
+        "up_blocks.0.attentions.0",
+        "up_blocks.0.attentions.1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {},
+        {"optimizer": {"optimizer": "adafactor"}},
+        {"run": {"low_memory": True, "train_batch_size": 4}},
+        {"lora": {"use_blora": True}},
+        {"text_encoder": {"text_encoder_lr": "unet"}},
+    ],
+)
+def test_resolving_twice_changes_nothing(tables: dict[str, dict[str, object]]) -> None:
+    once = resolve(config(**tables))
     assert resolve(once) == once
 
 
 def test_a_person_gets_120_steps_for_each_photo() -> None:
     arithmetic = plan(config(concept={"kind": "person"}), photos=6)
     assert (arithmetic.total_steps, arithmetic.pivot_step) == (720, 360)
+
+
+@pytest.mark.parametrize(
+    ("kind", "photos", "steps"), [("object", 20, 1000), ("character", 5, 900), ("style", 27, 1000)]
+)
+def test_every_kind_gets_the_steps_of_its_source(kind: str, photos: int, steps: int) -> None:
+    assert plan(config(concept={"kind": kind}), photos).total_steps == steps
+
+
+@pytest.mark.parametrize(("photos", "steps"), [(2, 500), (40, 1500)])
+def test_derived_steps_stay_within_those_of_lora_ease(photos: int, steps: int) -> None:
+    assert plan(config(concept={"kind": "person"}), photos).total_steps == steps
 
 
 @given(
