@@ -70,7 +70,7 @@ class Samples:
 
     Photos are repeated, then shuffled, anew each epoch; the micro-batches of `batch_size` have one shape each.  Crops,
     flips, captions and the VAE's own noise are drawn for each position, so that a smaller micro-batch changes no draw.
-    purpose: keeps the draws of photos and class images apart.
+    purpose: keeps the draws of photos and class images apart.  length: samples of an epoch.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Samples:
         self._sizes = [nearest_size(measured.size, sizes) for measured in self._measured]
         groups = [[index for index, each in enumerate(self._sizes) if each == size] for size in sizes]
         self._order = Order([group for group in groups if group], data.repeats, batch_size, seed, purpose)
+        self.length = self._order.length
         self._resized = lru_cache(maxsize=KEPT_PHOTOS)(self._load_resized)
 
     def captions(self) -> tuple[str, ...] | None:
