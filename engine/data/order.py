@@ -12,7 +12,7 @@ class Order:
     groups: the indices of the examples of each shape.  An epoch has each example `repeats` times.  Positions
     k * batch_size to (k + 1) * batch_size - 1 are of one group, whatever micro-batches they are taken in.  A batch
     that an epoch leaves incomplete is filled from the group's next epoch, so that no photo is seen more than another:
-    after batch_size epochs, a round, all groups come out even.
+    after batch_size epochs, a round, all groups come out even.  With one group, batch_size changes nothing.
     """
 
     def __init__(self, groups: Sequence[Sequence[int]], repeats: int, batch_size: int, seed: int, purpose: str) -> None:
@@ -37,15 +37,18 @@ class Order:
         return members[shuffled[place] % len(members)]
 
     def _lay_out(self, number: int) -> list[tuple[int, int]]:
-        """The batches of a round, as (group, which of the group's batches): shuffled among those begun in an epoch."""
+        """The batches of a round, as (group, which of the group's): groups are shuffled, each group's batches not."""
         batches: list[tuple[int, int]] = []
+        taken = [0] * len(self._groups)
         for epoch in range(self._batch_size):
             begun = []
             for group, members in enumerate(self._groups):
                 first, last = (self._batches_begun(len(members), epochs) for epochs in (epoch, epoch + 1))
-                begun += [(group, batch) for batch in range(first, last)]
+                begun += [group] * (last - first)
             shuffled = order(self._seed, f"{self._purpose} buckets", number * self._batch_size + epoch, len(begun))
-            batches += [begun[place] for place in shuffled]
+            for group in (begun[place] for place in shuffled):
+                batches.append((group, taken[group]))
+                taken[group] += 1
         return batches
 
     def _batches_begun(self, members: int, epochs: int) -> int:
