@@ -2,18 +2,25 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from engine.chunks import MOST_CHUNKS, TEXT_TOKENS, split_chunks
+from engine.chunks import TEXT_TOKENS, most_chunks, split_chunks
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.models import Models
+from engine.prior import adapters_disabled
+from engine.prompt_cache import PromptCache, text_identity
+from engine.sample_prompts import sample_prompts
 from engine.settings import TextEncoderSection
 from engine.tokens import replace_abstractions
+
+KEPT_CAPTIONS = 512
+"""Captions that are met after the pivot and were not cached (shuffled tags): in memory, 0.3 MB each in bf16."""
 
 
 class TextEncoders(Protocol):
@@ -60,13 +67,7 @@ def _encode(
             f"clip_skip = {clip_skip} skips all {len(output.hidden_states) - 1} layers of a text encoder.",
             "Lower clip_skip, or leave it out.",
         )
-    length = math.lcm(*counts)
-    hidden = torch.stack(
-        [
-            torch.cat([states.flatten(0, 1)] * (length // len(states)))
-            for states in output.hidden_states[-skipped].split(counts)
-        ]
-    )
+    hidden = _of_one_length([states.flatten(0, 1) for states in output.hidden_states[-skipped].split(counts)])
     if not hasattr(text_encoder, "text_projection"):
         return hidden, None
     # At the first end mark. transformers pools there only where its config names the mark; SDXL's published one says 2,
@@ -89,17 +90,23 @@ def _chunk_ids(tokenizer: Any, prompt: str, chunks: int) -> list[list[int]]:
     return [[start, *text, end, *[padding] * (TEXT_TOKENS - len(text))] for text in texts]
 
 
+def _of_one_length(hidden: Sequence[Tensor]) -> Tensor:
+    """Each repeated whole until all are equally long, stacked; attention to a repeated sequence is attention to it."""
+    length = math.lcm(*(len(states) for states in hidden))
+    return torch.stack([states.repeat(length // len(states), 1) for states in hidden])
+
+
 def sample_prompt(config: TrainConfig) -> str:
-    """What shows the concept: the validation prompt, else the instance prompt, else a photo of the trigger word."""
-    return (
-        config.sample.validation_prompt
-        or config.concept.instance_prompt
-        or f"a photo of {config.concept.token_abstraction[0]}"
-    )
+    """What shows the concept best: the first of the sample pictures' prompts."""
+    return sample_prompts(config)[0]
 
 
 class PromptEncoder:
-    """Encodes captions, their trigger words replaced by the new tokens."""
+    """Encodes captions, their trigger words replaced by the new tokens.
+
+    While the text side trains, each call runs the text encoders.  After `cache` they run only for captions that were
+    not cached.  cache_folder: where embeddings of captions are kept for later runs, or None.
+    """
 
     def __init__(
         self,
@@ -108,30 +115,59 @@ class PromptEncoder:
         text_encoder: TextEncoderSection,
         cache_folder: Path | None,
     ) -> None:
-        self._models, self._tokens, self._cache_folder = models, tokens, cache_folder
-        self._clip_skip = text_encoder.clip_skip
-        self._chunks = MOST_CHUNKS if text_encoder.chunk_captions else 1
-        self._cached: dict[str, tuple[Tensor, Tensor]] = {}
+        self._models, self._tokens, self._text_encoder = models, tokens, text_encoder
+        self._cache_folder = cache_folder
+        self._chunks = most_chunks(text_encoder)
+        self._rests = False
+        self._cached: dict[str, tuple[Tensor, Tensor]] = {}  # on the CPU
+        self._encoded_before = lru_cache(maxsize=KEPT_CAPTIONS)(self._encode_alone)
 
     def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """prompt_embeds, shape (batch, 77 * n, width), and pooled_prompt_embeds, shape (batch, projection)."""
-        if not self._cached:
-            return self._encode(captions)
-        embeds, pooled = zip(*(self._cached[caption] for caption in captions), strict=True)
-        return torch.stack(embeds), torch.stack(pooled)
+        """prompt_embeds, shape (batch, 77 * n, width), and pooled_prompt_embeds, shape (batch, projection).
 
-    @torch.no_grad()
+        With gradients until `cache` was called.  An empty caption is encoded like any other.
+        """
+        if not self._rests:
+            return self._encode([replace_abstractions(caption, self._tokens) for caption in captions])
+        kept = [self._cached.get(caption) or self._encoded_before(caption) for caption in captions]
+        device = self._models.unet.device
+        embeds, pooled = [embeds.to(device) for embeds, _ in kept], [pooled.to(device) for _, pooled in kept]
+        return _of_one_length(embeds), torch.stack(pooled)
+
     def cache(self, captions: Sequence[str]) -> Iterator[int]:
-        """Encode each caption a last time, yielding how many are done; the text encoders then no longer run."""
+        """Encode each caption a last time, yielding how many are done; the text encoders no longer run for these.
+
+        From here on nothing of the text side may change.
+        """
         self._models.text_encoder.eval()
         self._models.text_encoder_2.eval()
-        cached = {}
-        for caption in captions:
-            embeds, pooled = self._encode([caption])
-            cached[caption] = embeds[0], pooled[0]
-            yield len(cached)
-        self._cached = cached
+        self._rests = True
+        folder = self._cache_folder
+        disk = folder and PromptCache(folder / "prompts", text_identity(self._models, self._text_encoder))
+        for done, caption in enumerate(captions, start=1):
+            prompt = replace_abstractions(caption, self._tokens)
+            embeddings = disk.read(prompt) if disk else None
+            if embeddings is None:
+                embeddings = self._encode_alone(caption)
+                if disk:
+                    disk.write(prompt, *embeddings)
+            self._cached[caption] = embeddings
+            yield done
 
-    def _encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        prompts = [replace_abstractions(caption, self._tokens) for caption in captions]
-        return encode_prompts(self._models, prompts, self._clip_skip, self._chunks)
+    @torch.no_grad()
+    def encode_as_base(self, prompt: str) -> tuple[Tensor, Tensor]:
+        """The prompt as the base model reads it, without LoRA and new tokens.
+
+        Shapes (1, 77 * n, width) and (1, projection).
+        """
+        with adapters_disabled(self._models.text_encoder, self._models.text_encoder_2):
+            return self._encode([prompt])
+
+    @torch.no_grad()
+    def _encode_alone(self, caption: str) -> tuple[Tensor, Tensor]:
+        """On the CPU, shapes (77 * n, width) and (projection,)."""
+        embeds, pooled = self._encode([replace_abstractions(caption, self._tokens)])
+        return embeds[0].cpu(), pooled[0].cpu()
+
+    def _encode(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        return encode_prompts(self._models, prompts, self._text_encoder.clip_skip, self._chunks)
