@@ -40,10 +40,14 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """One photo. image: 8-bit RGB, upright, without metadata. header: what its file says about itself."""
+    """One photo. image: 8-bit RGB, upright, without metadata. header: what its file says about itself.
+
+    alpha: how opaque each pixel is, 8-bit, upright; None for a file that does not tell.
+    """
 
     image: Image.Image
     header: Header
+    alpha: Image.Image | None = None
 
 
 class Undecodable(Exception):
@@ -125,7 +129,7 @@ def _decoded(image: Image.Image, content: bytes, least_side: int | None) -> Deco
         alpha = picture.convert("RGBA").getchannel("A")
         share = alpha.histogram()[255] / (alpha.width * alpha.height)
         header = replace(header, transparent=round(1 - share, 6))
-    return Decoded(_to_srgb(picture, alpha, header.bits), header)
+    return Decoded(_to_srgb(picture, alpha, header.bits), header, alpha)
 
 
 def _ends_in_zeros(jpeg: bytes) -> bool:
