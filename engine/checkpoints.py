@@ -1,7 +1,8 @@
 """Checkpoints: everything that a resume needs, written whole, with a manifest that proves it.
 
 A checkpoint is a folder `checkpoints/000500`. It is written under a temporary name, its manifest last, and renamed
-when all of it is on disk; nothing in it is pickled.
+when all of it is on disk; nothing in it is pickled.  Its LoRA loads in diffusers as it lies:
+`pipeline.load_lora_weights("checkpoints/000500")`.
 """
 
 import hashlib
@@ -16,10 +17,10 @@ from torch import Tensor
 from curation.atomic import sync, write_text
 from engine.errors import EngineError
 from engine.rundir import RunDir
-from engine.weights import TrainedWeights, load_weights, read_safetensors, save_weights, write_safetensors
+from engine.weights import LORA_FILE, TrainedWeights, load_weights, read_safetensors, save_weights, write_safetensors
 
-VERSION = 1
-WEIGHTS, OPTIMIZER, STATE, MANIFEST = "weights.safetensors", "optimizer.safetensors", "state.json", "manifest.json"
+VERSION = 2
+OPTIMIZER, STATE, MANIFEST = "optimizer.safetensors", "state.json", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise EngineError(
             f"The checkpoint {folder} cannot be read: {error}.", "Delete it, and resume again."
         ) from error
-    return Checkpoint(state, load_weights(folder / WEIGHTS), (tensors, scalars))
+    return Checkpoint(state, load_weights(folder), (tensors, scalars))
 
 
 def newest_checkpoint(run: RunDir) -> tuple[Path | None, list[str]]:
@@ -99,12 +100,12 @@ def fault(folder: Path) -> str | None:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         if manifest["version"] != VERSION:
             return f"it has version {manifest['version']}, and this program reads {VERSION}"
-        expected = manifest["files"]
+        expected = dict(manifest["files"])
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
     except (OSError, ValueError, KeyError, TypeError):
         return f"{MANIFEST} cannot be read"
-    for name in (WEIGHTS, OPTIMIZER, STATE):
+    for name in sorted({LORA_FILE, OPTIMIZER, STATE, *expected}):
         try:
             found = _proof(folder / name)
         except OSError as error:
@@ -115,11 +116,11 @@ def fault(folder: Path) -> str | None:
 
 
 def _write(checkpoint: Checkpoint, folder: Path) -> None:
-    save_weights(checkpoint.weights, folder / WEIGHTS)
+    weights = save_weights(checkpoint.weights, folder)
     tensors, scalars = checkpoint.optimizer
     write_safetensors(folder / OPTIMIZER, tensors, {"scalars": json.dumps(scalars)})
     write_text(folder / STATE, json.dumps(asdict(checkpoint.state)) + "\n")
-    files = {name: _proof(folder / name) for name in (WEIGHTS, OPTIMIZER, STATE)}
+    files = {name: _proof(folder / name) for name in (*weights, OPTIMIZER, STATE)}
     manifest = {"version": VERSION, "step": checkpoint.state.step, "files": files}
     write_text(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 

@@ -1,23 +1,32 @@
 """What the user takes away: a file for diffusers, one for ComfyUI and the WebUIs, the new tokens, and a model card."""
 
-import json
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from curation.atomic import write_text
-from engine.checkpoints import WEIGHTS, fault, newest_checkpoint
+from engine.checkpoints import fault, newest_checkpoint
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.model_card import model_card
 from engine.rundir import RESERVED_NAME, RunDir
-from engine.weights import MODULES, TrainedWeights, load_weights, write_safetensors
-
-DIFFUSERS_FILE = f"{RESERVED_NAME}.safetensors"
+from engine.weights import (
+    LORA_FILE,
+    MODULES,
+    TrainedWeights,
+    load_weights,
+    save_embeddings,
+    save_lora,
+    write_safetensors,
+)
 
 KOHYA_PREFIXES = {"unet": "lora_unet", "text_encoder": "lora_te1", "text_encoder_2": "lora_te2"}
-KOHYA_SUFFIXES = {"lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight"}
+KOHYA_SUFFIXES = {
+    "A.weight": "lora_down.weight",
+    "B.weight": "lora_up.weight",
+    "magnitude_vector.weight": "dora_scale",
+}
 
 
 def export(weights: TrainedWeights, output: Path, name: str, config: TrainConfig) -> tuple[Path, ...]:
@@ -26,10 +35,10 @@ def export(weights: TrainedWeights, output: Path, name: str, config: TrainConfig
     The bytes are a function of weights, name and config alone.
     """
     files = tuple(output / file for file in file_names(name, with_tokens=bool(weights.tokens)))
-    write_safetensors(files[0], diffusers_tensors(weights), diffusers_metadata(weights))
+    save_lora(weights, files[0])
     write_safetensors(files[1], kohya_tensors(weights), _kohya_metadata(weights, name))
     if weights.tokens:
-        write_safetensors(files[2], weights.embeddings(), {"format": "pt"})
+        save_embeddings(weights, files[2])
     write_text(output / "README.md", model_card(name, config, weights.tokens))
     return files
 
@@ -62,7 +71,7 @@ def checkpoint_weights(run: RunDir, step: int | None = None) -> TrainedWeights:
         folder = run.checkpoints / f"{step:06d}"
         if problem := fault(folder):
             raise EngineError(f"The checkpoint at step {step} cannot be used: {problem}.", remedy)
-    return load_weights(folder / WEIGHTS)
+    return load_weights(folder)
 
 
 def file_names(name: str, with_tokens: bool) -> tuple[str, ...]:
@@ -72,42 +81,24 @@ def file_names(name: str, with_tokens: bool) -> tuple[str, ...]:
     """
     if name == RESERVED_NAME:
         raise EngineError(f"A LoRA cannot be named {name}: the diffusers file has that name.", "Choose another --name.")
-    files = (DIFFUSERS_FILE, f"{name}.safetensors")
+    files = (LORA_FILE, f"{name}.safetensors")
     return (*files, f"{name}_emb.safetensors") if with_tokens else files
 
 
-def diffusers_tensors(weights: TrainedWeights) -> dict[str, Tensor]:
-    """LoRA tensors in peft's names below `unet.`, `text_encoder.` and `text_encoder_2.`, as diffusers reads them."""
-    return {
-        f"{module}.{_full_name(module, key)}": tensor
-        for module in MODULES
-        for key, tensor in getattr(weights, module).items()
-    }
-
-
-def diffusers_metadata(weights: TrainedWeights) -> dict[str, str]:
-    """With these diffusers reloads the true alpha; without, it takes alpha for the rank."""
-    flat = {
-        f"{module}.{key}": value for module, values in weights.adapter_metadata.items() for key, value in values.items()
-    }
-    return {"format": "pt", "lora_adapter_metadata": json.dumps(flat, indent=2, sort_keys=True)}
-
-
 def kohya_tensors(weights: TrainedWeights) -> dict[str, Tensor]:
-    """LoRA tensors in kohya's names, which ComfyUI, the WebUIs and sd-scripts read, with each module's alpha."""
+    """LoRA tensors in kohya's names, which ComfyUI, the WebUIs and sd-scripts read, with each module's alpha.
+
+    DoRA's magnitudes, one for each output, have the shape (outputs, 1): from a flat one ComfyUI's weight_decompose
+    would make a square matrix.
+    """
     tensors: dict[str, Tensor] = {}
     for module in MODULES:
         for key, tensor in getattr(weights, module).items():
-            layer, _, suffix = _full_name(module, key).rpartition(".lora_")
+            layer, _, suffix = key.rpartition(".lora_")
             kohya_layer = f"{KOHYA_PREFIXES[module]}_{layer.replace('.', '_')}"
-            tensors[f"{kohya_layer}.{KOHYA_SUFFIXES[f'lora_{suffix}']}"] = tensor
+            tensors[f"{kohya_layer}.{KOHYA_SUFFIXES[suffix]}"] = tensor if tensor.ndim > 1 else tensor.unsqueeze(1)
             tensors[f"{kohya_layer}.alpha"] = torch.tensor(_number(weights, module, "lora_alpha"))
     return tensors
-
-
-def _full_name(module: str, key: str) -> str:
-    """transformers 5 dropped `text_model.` from the first encoder's names; every reader of LoRA files expects it."""
-    return key if module == "unet" else f"text_model.{key.removeprefix('text_model.')}"
 
 
 def _kohya_metadata(weights: TrainedWeights, name: str) -> dict[str, str]:

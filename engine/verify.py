@@ -10,18 +10,27 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
+from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.export import checkpoint_weights, diffusers_metadata, diffusers_tensors, file_names, kohya_tensors
+from engine.export import KOHYA_PREFIXES, KOHYA_SUFFIXES, checkpoint_weights, file_names, kohya_tensors
 from engine.generate import UNLOADABLE, load_run_pipeline, out_of_memory_told, pipeline_of, render
-from engine.lora import lora_state
+from engine.lora import lora_key, lora_state
 from engine.models import Models, default_device, load_models, load_unet
 from engine.rundir import RunDir
 from engine.tokens import replace_abstractions
-from engine.weights import MODULES, TrainedWeights, add_trainables, apply_weights, read_safetensors
+from engine.weights import (
+    ADAPTER_METADATA,
+    MODULES,
+    TrainedWeights,
+    add_trainables,
+    apply_weights,
+    lora_file_metadata,
+    read_safetensors,
+)
 
 # In float32 the same weights give the same output up to the order of sums; a wrong alpha moves it by percents.
 UNET_TOLERANCE = 1e-4
@@ -91,7 +100,7 @@ def verify_run(run: RunDir) -> Verification:
         problems += _embedding_problems(pipeline, weights, files[-1].name)
         for file in files[:2]:
             pipeline.unload_lora_weights()
-            pipeline.load_lora_weights(str(file.parent), weight_name=file.name)
+            _load_into_pipeline(pipeline, file)
             for module in MODULES:
                 problems += _adapter_problems(getattr(pipeline, module), weights, module, file.name)
             difference = max(difference, float(np.abs(trained - _picture(pipeline, config, weights)).max()))
@@ -105,7 +114,7 @@ def verify_run(run: RunDir) -> Verification:
 def _conclude(
     weights: TrainedWeights, files: Sequence[Path], problems: list[str], difference: float | None, tolerance: float
 ) -> Verification:
-    tensors = len(kohya_tensors(weights)) + len(diffusers_tensors(weights)) + len(weights.embeddings())
+    tensors = len(kohya_tensors(weights)) + len(weights.lora()) + len(weights.embeddings())
     if difference is not None and not difference <= tolerance:  # a NaN is no match either
         problems = [*problems, f"the output differs by {difference:.2g}, more than {tolerance:g}"]
     if problems:
@@ -119,7 +128,7 @@ def _conclude(
 
 def _file_problems(weights: TrainedWeights, files: Sequence[Path]) -> Iterator[str]:
     """What differs between the tensors in `files` and the trained ones."""
-    expected = (diffusers_tensors(weights), kohya_tensors(weights), weights.embeddings())
+    expected = (weights.lora(), kohya_tensors(weights), weights.embeddings())
     for file, tensors in zip(files, expected, strict=False):
         try:
             found, metadata = read_safetensors(file)
@@ -127,9 +136,8 @@ def _file_problems(weights: TrainedWeights, files: Sequence[Path]) -> Iterator[s
             yield error.problem.rstrip(".")
             continue
         yield from _tensor_problems(tensors, found, file.name)
-        known = diffusers_metadata(weights)["lora_adapter_metadata"]
-        if file == files[0] and metadata.get("lora_adapter_metadata") != known:
-            yield f"{file.name} says another alpha or rank than was trained"
+        if file == files[0] and metadata.get(ADAPTER_METADATA) != lora_file_metadata(weights):
+            yield f"{file.name} says another alpha, rank or kind of LoRA than was trained"
 
 
 def _tensor_problems(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> Iterator[str]:
@@ -167,7 +175,10 @@ def _embedding_problems(pipeline: Any, weights: TrainedWeights, where: str) -> I
 
 
 def _load_into_unet(unet: UNet2DConditionModel, file: Path) -> None:
-    """By the code with which `load_lora_weights` reads any LoRA file."""
+    """By the code with which `load_lora_weights` reads any LoRA file but kohya's DoRA."""
+    if tensors := _kohya_dora(file):
+        _load_kohya_dora(unet, tensors, KOHYA_PREFIXES["unet"])
+        return
     read: Any = StableDiffusionXLPipeline.lora_state_dict(
         str(file.parent), weight_name=file.name, unet_config=unet.config, return_lora_metadata=True
     )
@@ -175,6 +186,35 @@ def _load_into_unet(unet: UNet2DConditionModel, file: Path) -> None:
     StableDiffusionXLPipeline.load_lora_into_unet(
         state_dict, network_alphas=network_alphas, unet=unet, metadata=metadata
     )
+
+
+def _load_into_pipeline(pipeline: Any, file: Path) -> None:
+    if tensors := _kohya_dora(file):
+        for module, prefix in KOHYA_PREFIXES.items():
+            _load_kohya_dora(getattr(pipeline, module), tensors, prefix)
+    else:
+        pipeline.load_lora_weights(str(file.parent), weight_name=file.name)
+
+
+def _kohya_dora(file: Path) -> dict[str, Tensor]:
+    """The tensors of a kohya file with DoRA, of which diffusers drops the magnitudes; none of another file."""
+    tensors, _ = read_safetensors(file)
+    return tensors if any(key.endswith(".dora_scale") for key in tensors) else {}
+
+
+def _load_kohya_dora(module: Any, tensors: Mapping[str, Tensor], prefix: str) -> None:
+    """Find each layer as ComfyUI does: by the name that the model's own layer has in kohya's spelling."""
+    layers = {name: f"{prefix}_{lora_key(name).replace('.', '_')}" for name, _ in module.named_modules()}
+    found = {name: layer for name, layer in layers.items() if f"{layer}.dora_scale" in tensors}
+    if not found:
+        return
+    alpha: Any = tensors[f"{next(iter(found.values()))}.alpha"].item()
+    rank = len(tensors[f"{next(iter(found.values()))}.lora_down.weight"])
+    module.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(found), use_dora=True))
+    for key, parameter in lora_state(module).items():
+        layer, _, suffix = key.rpartition(".lora_")
+        tensor = tensors[f"{prefix}_{layer.replace('.', '_')}.{KOHYA_SUFFIXES[suffix]}"]
+        parameter.data.copy_(tensor.reshape(parameter.shape))
 
 
 def _float32_copy(unet: UNet2DConditionModel) -> UNet2DConditionModel:

@@ -1,4 +1,4 @@
-"""What training changes: added to the models, taken out as one value, put back in place, written to a file and read."""
+"""What training changes: added to the models, taken out as one value, put back in place, written to files and read."""
 
 import json
 from collections.abc import Mapping
@@ -15,18 +15,22 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.lora import add_adapters, lora_metadata, lora_state
 from engine.models import Models
+from engine.rundir import RESERVED_NAME
 from engine.tokens import insert_placeholders, placeholder_rows, run_tokens
 
 MODULES = ("unet", "text_encoder", "text_encoder_2")
+# In a folder of several files, diffusers takes the one of this name for the LoRA.
+LORA_FILE, EMBEDDINGS_FILE = f"{RESERVED_NAME}.safetensors", "embeddings.safetensors"
+ADAPTER_METADATA = "lora_adapter_metadata"
 
 
 @dataclass(frozen=True)
 class TrainedWeights:
-    """LoRA tensors by peft's key and new tokens' embeddings; all float32, on the CPU, sharing no memory with a model.
+    """LoRA tensors by `lora_key` and new tokens' embeddings; all float32, on the CPU, sharing no memory with a model.
 
     text_encoder, text_encoder_2: empty unless they train.  clip_l, clip_g: rows of the two text encoders, shapes
     (n, width), None without new tokens.  tokens: the rows' names by trigger word.  adapter_metadata: what a LoraConfig
-    needs to reload, by module: r, lora_alpha, lora_dropout, target_modules.
+    needs to reload, by module: r, lora_alpha, lora_dropout, target_modules, use_dora.
     """
 
     unet: dict[str, Tensor]
@@ -38,7 +42,7 @@ class TrainedWeights:
     adapter_metadata: dict[str, dict[str, object]]
 
     def lora(self) -> dict[str, Tensor]:
-        """All LoRA tensors, keyed `module.peft_key`."""
+        """All LoRA tensors, keyed `module.lora_key`, as diffusers reads them."""
         return {f"{module}.{key}": tensor for module in MODULES for key, tensor in getattr(self, module).items()}
 
     def embeddings(self) -> dict[str, Tensor]:
@@ -51,7 +55,7 @@ def add_trainables(models: Models, config: TrainConfig) -> dict[str, tuple[str, 
     add_adapters(models, config.lora, config.text_encoder.train_text_encoder, config.run.seed)
     tokens = run_tokens(config)
     if tokens:
-        insert_placeholders(models, tokens, config.run.seed)
+        insert_placeholders(models, tokens, config.run.seed, config.text_encoder.initializer_concept)
     return tokens
 
 
@@ -81,29 +85,62 @@ def apply_weights(models: Models, weights: TrainedWeights) -> None:
     _fill({key: parameter for key, parameter in rows.items() if parameter is not None}, weights.embeddings(), "tokens")
 
 
-def save_weights(weights: TrainedWeights, path: Path) -> None:
-    """Write `weights` to one safetensors file, whole."""
-    write_safetensors(
-        path,
-        {**weights.lora(), **weights.embeddings()},
-        {"tokens": json.dumps(weights.tokens), "adapter_metadata": json.dumps(weights.adapter_metadata)},
-    )
+def save_weights(weights: TrainedWeights, folder: Path) -> tuple[str, ...]:
+    """Write `weights` to `folder`, each file whole; returns the files' names.
+
+    `pipeline.load_lora_weights(folder)` reads the LoRA as it lies there.
+    """
+    save_lora(weights, folder / LORA_FILE)
+    if not weights.tokens:
+        return (LORA_FILE,)
+    save_embeddings(weights, folder / EMBEDDINGS_FILE)
+    return LORA_FILE, EMBEDDINGS_FILE
 
 
-def load_weights(path: Path) -> TrainedWeights:
+def save_lora(weights: TrainedWeights, path: Path) -> None:
+    """Write the LoRA as diffusers reads it."""
+    write_safetensors(path, weights.lora(), {"format": "pt", ADAPTER_METADATA: lora_file_metadata(weights)})
+
+
+def save_embeddings(weights: TrainedWeights, path: Path) -> None:
+    """Write the new tokens' rows as ComfyUI and the WebUIs read them, and the tokens' names by trigger word."""
+    write_safetensors(path, weights.embeddings(), {"format": "pt", "tokens": json.dumps(weights.tokens)})
+
+
+def lora_file_metadata(weights: TrainedWeights) -> str:
+    """JSON from which diffusers reloads rank, alpha and DoRA; without it, it takes alpha for the rank."""
+    flat = {
+        f"{module}.{key}": value for module, values in weights.adapter_metadata.items() for key, value in values.items()
+    }
+    return json.dumps(flat, indent=2, sort_keys=True)
+
+
+def load_weights(folder: Path) -> TrainedWeights:
     """Read what `save_weights` wrote. Raises EngineError when it is missing or damaged."""
-    tensors, metadata = read_safetensors(path)
+    tensors, metadata = read_safetensors(folder / LORA_FILE)
+    rows: dict[str, Tensor] = {}
+    tokens: dict[str, tuple[str, ...]] = {}
+    modules: dict[str, dict[str, Tensor]] = {module: {} for module in MODULES}
+    adapter_metadata: dict[str, dict[str, object]] = {}
     try:
-        tokens = {word: tuple(names) for word, names in json.loads(metadata["tokens"]).items()}
-        adapter_metadata = json.loads(metadata["adapter_metadata"])
-        clip_l, clip_g = tensors.pop("clip_l", None), tensors.pop("clip_g", None)
-        modules: dict[str, dict[str, Tensor]] = {module: {} for module in MODULES}
-        for key, tensor in tensors.items():
-            module, _, peft_key = key.partition(".")
-            modules[module][peft_key] = tensor
+        for name, tensor in tensors.items():
+            module, _, key = name.partition(".")
+            modules[module][key] = tensor
+        for name, value in json.loads(metadata[ADAPTER_METADATA]).items():
+            module, _, key = name.partition(".")
+            adapter_metadata.setdefault(module, {})[key] = value
+        if (folder / EMBEDDINGS_FILE).exists():
+            rows, metadata = read_safetensors(folder / EMBEDDINGS_FILE)
+            tokens = {word: tuple(names) for word, names in json.loads(metadata["tokens"]).items()}
     except (KeyError, ValueError) as error:
-        raise EngineError(f"{path} was not written by loratui.", "Choose another checkpoint.") from error
-    return TrainedWeights(**modules, clip_l=clip_l, clip_g=clip_g, tokens=tokens, adapter_metadata=adapter_metadata)
+        raise EngineError(f"{folder} was not written by loratui.", "Choose another checkpoint.") from error
+    return TrainedWeights(
+        **modules,
+        clip_l=rows.get("clip_l"),
+        clip_g=rows.get("clip_g"),
+        tokens=tokens,
+        adapter_metadata=adapter_metadata,
+    )
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

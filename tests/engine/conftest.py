@@ -50,7 +50,14 @@ MakeRun = Callable[..., "tuple[RunDir, Models, TrainedWeights]"]
 def make_run(tiny_model: Path, tmp_path: Path) -> MakeRun:
     """Makes a run whose weights are far from their start, with a checkpoint and exported files."""
 
-    def make(name: str = "dog", *, train_text_encoder: bool = False, dtype: str = "float32", tokens: int = 2):
+    def make(
+        name: str = "dog",
+        *,
+        train_text_encoder: bool = False,
+        dtype: str = "float32",
+        tokens: int = 2,
+        lora: Mapping[str, Any] | None = None,
+    ):
         import torch
 
         from engine.checkpoints import Checkpoint, TrainState, save_checkpoint
@@ -66,7 +73,7 @@ def make_run(tiny_model: Path, tmp_path: Path) -> MakeRun:
                 "data": {"resolution": 64},
                 "concept": {"instance_prompt": "a photo of TOK dog"},
                 "model": {"pretrained_model_name_or_path": str(tiny_model)},
-                "lora": {"rank": RANK, "lora_alpha": ALPHA},
+                "lora": {"rank": RANK, "lora_alpha": ALPHA, **(lora or {})},
                 "text_encoder": {
                     "train_text_encoder": train_text_encoder,
                     "train_text_encoder_ti": not train_text_encoder,

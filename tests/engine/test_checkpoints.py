@@ -12,7 +12,7 @@ from engine.checkpoints import Checkpoint, TrainState, fault, load_checkpoint, n
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.rundir import RunDir, create_run
-from engine.weights import TrainedWeights
+from engine.weights import EMBEDDINGS_FILE, LORA_FILE, TrainedWeights
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_manifest_proves_every_file(run: RunDir) -> None:
     folder = save_checkpoint(run, checkpoint_at(5))
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["step"] == 5
-    assert set(manifest["files"]) == {"weights.safetensors", "optimizer.safetensors", "state.json"}
+    assert set(manifest["files"]) == {LORA_FILE, EMBEDDINGS_FILE, "optimizer.safetensors", "state.json"}
     for name, proof in manifest["files"].items():
         assert proof["size"] == (folder / name).stat().st_size
     assert fault(folder) is None
@@ -76,14 +76,25 @@ def _flip_a_bit(file: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda folder: _flip_a_bit(folder / "weights.safetensors"),
+        lambda folder: _flip_a_bit(folder / LORA_FILE),
         lambda folder: (folder / "optimizer.safetensors").write_bytes(b""),
         lambda folder: (folder / "state.json").unlink(),
         lambda folder: (folder / "manifest.json").unlink(),
         lambda folder: (folder / "manifest.json").write_text('{"version": 1, "fil'),
         lambda folder: (folder / "manifest.json").write_text('{"version": 99}'),
+        lambda folder: (folder / "manifest.json").write_text('{"version": 2, "files": 3}'),
+        lambda folder: (folder / EMBEDDINGS_FILE).unlink(),
     ],
-    ids=["flipped bit", "emptied file", "lost file", "no manifest", "torn manifest", "newer version"],
+    ids=[
+        "flipped bit",
+        "emptied file",
+        "lost file",
+        "no manifest",
+        "torn manifest",
+        "newer version",
+        "no files",
+        "lost tokens",
+    ],
 )
 def test_a_damaged_checkpoint_is_passed_over_and_named(run: RunDir, damage: Callable[[Path], object]) -> None:
     good, bad = save_checkpoint(run, checkpoint_at(5)), save_checkpoint(run, checkpoint_at(10))
@@ -117,10 +128,10 @@ def test_a_write_that_fails_leaves_the_disk_as_it_was(run: RunDir) -> None:
 
 def test_a_whole_checkpoint_of_the_same_step_is_kept_and_a_damaged_one_replaced(run: RunDir) -> None:
     folder = save_checkpoint(run, checkpoint_at(5))
-    inode = (folder / "weights.safetensors").stat().st_ino
+    inode = (folder / LORA_FILE).stat().st_ino
     save_checkpoint(run, checkpoint_at(5))
-    assert (folder / "weights.safetensors").stat().st_ino == inode
-    _flip_a_bit(folder / "weights.safetensors")
+    assert (folder / LORA_FILE).stat().st_ino == inode
+    _flip_a_bit(folder / LORA_FILE)
     save_checkpoint(run, checkpoint_at(5))
     assert fault(folder) is None
 

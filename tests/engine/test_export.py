@@ -15,9 +15,10 @@ from safetensors.torch import load_file
 
 from engine.checkpoints import load_checkpoint, save_checkpoint
 from engine.errors import EngineError
-from engine.export import DIFFUSERS_FILE, checkpoint_weights, export, export_run, file_names
+from engine.export import checkpoint_weights, export, export_run, file_names
 from engine.generate import pipeline_of, render
 from engine.models import Models
+from engine.weights import LORA_FILE
 from tests.engine.conftest import ALPHA, RANK, MakeRun
 
 DOCS = Path(__file__).parents[2] / "docs" / "using-your-lora.md"
@@ -25,7 +26,8 @@ BASE_MODEL = "stabilityai/stable-diffusion-xl-base-1.0"
 
 # The layers of SDXL's text encoders and UNet, as ComfyUI, A1111 and sd-scripts spell them.
 KOHYA_LAYER = re.compile(
-    r"lora_unet_(down_blocks_\d|mid_block|up_blocks_\d)_attentions_\d_transformer_blocks_\d_attn[12]_to_(q|k|v|out_0)"
+    r"lora_unet_(down_blocks_\d|mid_block|up_blocks_\d)_attentions_\d_transformer_blocks_\d"
+    r"_(attn[12]_to_(q|k|v|out_0)|ff_net_(0_proj|2))"
     r"|lora_te[12]_text_model_encoder_layers_\d_self_attn_(q|k|v|out)_proj"
 )
 
@@ -48,7 +50,7 @@ def trained(models: Models) -> StableDiffusionXLPipeline:
 def test_files_are_named_after_the_run(make_run: MakeRun) -> None:
     run, _, _ = make_run("dog")
     files = {path.name for path in run.output.iterdir()}
-    assert files == {DIFFUSERS_FILE, "dog.safetensors", "dog_emb.safetensors", "README.md"}
+    assert files == {LORA_FILE, "dog.safetensors", "dog_emb.safetensors", "README.md"}
 
 
 def test_without_new_tokens_there_is_no_embeddings_file(make_run: MakeRun) -> None:
@@ -68,15 +70,56 @@ def test_kohya_names_are_those_that_the_other_tools_know(make_run: MakeRun) -> N
     assert len(tensors) == 3 * len(layers)
 
 
+def test_kohya_names_of_feed_forward_layers_are_known_too(make_run: MakeRun) -> None:
+    run, _, weights = make_run("dog", lora={"lora_layers": "attention_and_feed_forward"})
+    layers = {key.partition(".")[0] for key in load_file(run.output / "dog.safetensors")}
+    assert all(KOHYA_LAYER.fullmatch(layer) for layer in layers)
+    assert len(layers) == len(weights.lora()) / 2
+    assert sum("_ff_net_" in layer for layer in layers) * 4 == len(layers) - sum(
+        "_ff_net_" in layer for layer in layers
+    )
+
+
 def test_alpha_is_the_trained_one_in_every_file(make_run: MakeRun) -> None:
     run, _, _ = make_run("dog", train_text_encoder=True)
     kohya = load_file(run.output / "dog.safetensors")
     alphas = [tensor for key, tensor in kohya.items() if key.endswith(".alpha")]
     held = torch.tensor(ALPHA).item()  # float32's nearest
     assert {(alpha.item(), alpha.dtype, alpha.shape) for alpha in alphas} == {(held, torch.float32, torch.Size([]))}
-    adapter = json.loads(metadata(run.output / DIFFUSERS_FILE)["lora_adapter_metadata"])
+    adapter = json.loads(metadata(run.output / LORA_FILE)["lora_adapter_metadata"])
     for module in ("unet", "text_encoder", "text_encoder_2"):
         assert (adapter[f"{module}.r"], adapter[f"{module}.lora_alpha"]) == (RANK, ALPHA)
+
+
+def comfyui_weight_decompose(dora_scale: torch.Tensor, weight: torch.Tensor, lora_diff: torch.Tensor) -> torch.Tensor:
+    """The arithmetic of ComfyUI 0.3.77's function of this name, at strength 1."""
+    assert dora_scale.shape[0] == weight.shape[0], "it would take the magnitudes for those of the inputs"
+    return (weight + lora_diff) * (dora_scale / weight.norm(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize("train_text_encoder", [False, True])
+def test_dora_gives_comfyui_the_trained_directions_and_magnitudes(train_text_encoder: bool, make_run: MakeRun) -> None:
+    """ComfyUI divides by the base's norm instead of the sum's: its rows are longer by that factor, and by it alone."""
+    run, models, _ = make_run("dog", train_text_encoder=train_text_encoder, lora={"use_dora": True})
+    tensors = load_file(run.output / "dog.safetensors")
+    owner: Any = models.text_encoder if train_text_encoder else models.unet
+    name, layer = (
+        ("encoder.layers.1.self_attn.q_proj", "lora_te1_text_model_encoder_layers_1_self_attn_q_proj")
+        if train_text_encoder
+        else (
+            "mid_block.attentions.0.transformer_blocks.1.attn2.to_k",
+            "lora_unet_mid_block_attentions_0_transformer_blocks_1_attn2_to_k",
+        )
+    )
+    module = owner.get_submodule(name).eval()
+    base = module.get_base_layer()
+    down, up = tensors[f"{layer}.lora_down.weight"], tensors[f"{layer}.lora_up.weight"]
+    lora_diff = up @ down * tensors[f"{layer}.alpha"] / len(down)
+    weight = base.weight.detach()
+    theirs = comfyui_weight_decompose(tensors[f"{layer}.dora_scale"], weight, lora_diff)
+    longer = (weight + lora_diff).norm(dim=1, keepdim=True) / weight.norm(dim=1, keepdim=True)
+    inputs = torch.randn(5, weight.shape[1], generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(module(inputs), torch.nn.functional.linear(inputs, theirs / longer, base.bias))
 
 
 def test_the_webui_is_told_that_it_is_for_sdxl(make_run: MakeRun) -> None:
@@ -190,6 +233,6 @@ def test_a_checkpoint_that_is_not_there_or_damaged_is_told(make_run: MakeRun) ->
     run, _, _ = make_run("dog")
     with pytest.raises(EngineError, match=r"step 9 cannot be used.*checkpoints are at steps: 3"):
         checkpoint_weights(run, step=9)
-    (run.checkpoints / "000003" / "weights.safetensors").write_bytes(b"")
+    (run.checkpoints / "000003" / LORA_FILE).write_bytes(b"")
     with pytest.raises(EngineError, match="no whole checkpoint"):
         checkpoint_weights(run)

@@ -9,11 +9,12 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from safetensors.torch import load_file
 
+from engine import verify
 from engine.errors import EngineError
-from engine.export import DIFFUSERS_FILE, file_names
+from engine.export import file_names
 from engine.rundir import RunDir
 from engine.verify import verify_export, verify_run
-from engine.weights import read_safetensors, write_safetensors
+from engine.weights import LORA_FILE, read_safetensors, write_safetensors
 from tests.engine.conftest import ALPHA, RANK, MakeRun
 
 
@@ -24,7 +25,7 @@ def edit(path: Path, change: Callable[[dict[str, torch.Tensor], dict[str, str]],
 
 
 def truncate(output: Path) -> None:
-    path = output / DIFFUSERS_FILE
+    path = output / LORA_FILE
     path.write_bytes(path.read_bytes()[:-100])
 
 
@@ -43,11 +44,11 @@ def swap_alpha_for_diffusers(output: Path) -> None:
     def change(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
         metadata["lora_adapter_metadata"] = metadata["lora_adapter_metadata"].replace(str(ALPHA), str(RANK))
 
-    edit(output / DIFFUSERS_FILE, change)
+    edit(output / LORA_FILE, change)
 
 
 def lose_alpha_for_diffusers(output: Path) -> None:
-    edit(output / DIFFUSERS_FILE, lambda tensors, metadata: metadata.clear())
+    edit(output / LORA_FILE, lambda tensors, metadata: metadata.clear())
 
 
 def swap_alpha_for_kohya(output: Path) -> None:
@@ -81,8 +82,8 @@ FAULTS: dict[Callable[[Path], None], str] = {
     truncate: "cannot be read",
     flip_a_bit: "is not what was trained",
     remove: "There is no file",
-    swap_alpha_for_diffusers: "another alpha or rank",
-    lose_alpha_for_diffusers: "another alpha or rank",
+    swap_alpha_for_diffusers: "another alpha, rank or kind of LoRA",
+    lose_alpha_for_diffusers: "another alpha, rank or kind of LoRA",
     swap_alpha_for_kohya: "alpha is not what was trained",
     drop_a_layer: "lacks 3 tensors",
     swap_encoders: "is not what was trained",
@@ -92,7 +93,14 @@ FAULTS: dict[Callable[[Path], None], str] = {
 
 @pytest.mark.parametrize(
     "kind",
-    [{}, {"train_text_encoder": True}, {"dtype": "bfloat16"}, pytest.param({"tokens": 1}, marks=pytest.mark.slow)],
+    [
+        {},
+        {"train_text_encoder": True},
+        {"dtype": "bfloat16"},
+        {"lora": {"use_dora": True}, "train_text_encoder": True},
+        {"lora": {"use_blora": True, "lora_layers": "attention_and_feed_forward"}},
+        pytest.param({"tokens": 1}, marks=pytest.mark.slow),
+    ],
     ids=json.dumps,
 )
 def test_what_was_exported_verifies(kind: dict, make_run: MakeRun) -> None:
@@ -113,6 +121,25 @@ def test_a_faulty_file_is_found(fault: Callable[[Path], None], make_run: MakeRun
     for verification in (verify_export(weights, files, models), verify_run(run)):
         assert not verification.ok
         assert FAULTS[fault] in verification.message
+
+
+@pytest.mark.parametrize("file", [LORA_FILE, "dog.safetensors"])
+def test_dora_files_with_another_magnitude_are_found_by_the_output_too(
+    file: str, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The comparison of tensors is switched off, so that only what the file does in a UNet can tell."""
+
+    def louder(tensors: dict[str, torch.Tensor], _: dict[str, str]) -> None:
+        for key in tensors:
+            if key.endswith((".dora_scale", ".lora_magnitude_vector.weight")):
+                tensors[key] = tensors[key] * 1.5
+
+    run, models, weights = make_run("dog", lora={"use_dora": True})
+    edit(run.output / file, louder)
+    monkeypatch.setattr(verify, "_tensor_problems", lambda *_: iter(()))
+    verification = verify_export(weights, [run.output / name for name in file_names("dog", True)], models)
+    assert not verification.ok
+    assert verification.message.startswith("the output differs by")
 
 
 def test_files_that_are_whole_but_not_this_runs_are_found(make_run: MakeRun) -> None:
@@ -138,7 +165,6 @@ def test_the_picture_shows_a_pipeline_that_pools_at_the_last_new_token(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """diffusers does so by itself with SDXL's published config; the recipe's line on pooling prevents it."""
-    from engine import verify
 
     def without_the_line(run: RunDir, dtype: torch.dtype, device: torch.device):
         pipeline = load_run_pipeline(run, dtype, device)

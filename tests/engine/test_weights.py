@@ -1,5 +1,6 @@
 """Trained weights as a value: the same after a file, and put back without moving a parameter."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,15 @@ from engine.lora import add_adapters, lora_parameters
 from engine.models import Models, load_models
 from engine.settings import LoraSection
 from engine.tokens import insert_placeholders
-from engine.weights import apply_weights, load_weights, save_weights, trained_weights, write_safetensors
+from engine.weights import (
+    EMBEDDINGS_FILE,
+    LORA_FILE,
+    apply_weights,
+    load_weights,
+    save_weights,
+    trained_weights,
+    write_safetensors,
+)
 
 TOKENS = {"TOK": ("<s0>", "<s1>")}
 
@@ -42,11 +51,13 @@ def test_weights_come_back_from_a_file_and_its_bytes_repeat(tiny_models: Models,
     weights = trained_weights(prepared(tiny_models, train_text_encoder=True), TOKENS)
     contents = set()
     for index in range(8):  # the library's own order of the metadata changes from call to call
-        save_weights(weights, tmp_path / f"{index}.safetensors")
-        contents.add((tmp_path / f"{index}.safetensors").read_bytes())
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        assert save_weights(weights, folder) == (LORA_FILE, EMBEDDINGS_FILE)
+        contents.add((folder / LORA_FILE).read_bytes() + (folder / EMBEDDINGS_FILE).read_bytes())
     assert len(contents) == 1
 
-    loaded = load_weights(tmp_path / "0.safetensors")
+    loaded = load_weights(tmp_path / "0")
     assert loaded.tokens == TOKENS
     assert loaded.adapter_metadata == weights.adapter_metadata
     assert loaded.adapter_metadata["unet"]["lora_alpha"] == 8.0
@@ -92,15 +103,14 @@ def test_weights_of_another_rank_are_refused(tiny_models: Models) -> None:
     [(None, "There is no file"), (b"", "cannot be read"), (b"\xff" * 100, "cannot be read")],
 )
 def test_a_missing_or_damaged_file_is_told(content: bytes | None, problem: str, tmp_path: Path) -> None:
-    path = tmp_path / "weights.safetensors"
     if content is not None:
-        path.write_bytes(content)
+        (tmp_path / LORA_FILE).write_bytes(content)
     with pytest.raises(EngineError, match=problem):
-        load_weights(path)
+        load_weights(tmp_path)
 
 
-def test_another_programs_tensors_are_told(tmp_path: Path) -> None:
-    path = tmp_path / "weights.safetensors"
-    write_safetensors(path, {"prior.lora_A": torch.zeros(1)}, {"tokens": "{}", "adapter_metadata": "{}"})
+@pytest.mark.parametrize("metadata", [{}, {"lora_adapter_metadata": "{}"}], ids=json.dumps)
+def test_another_programs_tensors_are_told(metadata: dict[str, str], tmp_path: Path) -> None:
+    write_safetensors(tmp_path / LORA_FILE, {"prior.lora_A": torch.zeros(1)}, metadata)
     with pytest.raises(EngineError, match="not written by loratui"):
-        load_weights(path)
+        load_weights(tmp_path)
