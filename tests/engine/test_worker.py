@@ -68,7 +68,7 @@ def has_step(number: int) -> Callable[[list[Event]], bool]:
 
 
 def last_weights(run: RunDir) -> bytes:
-    return (max(run.checkpoints.iterdir()) / "weights.safetensors").read_bytes()
+    return (max(run.checkpoints.iterdir()) / "pytorch_lora_weights.safetensors").read_bytes()
 
 
 def test_a_hangup_is_nothing_and_a_termination_is_a_stop_with_checkpoint_and_export(create: Create) -> None:
