@@ -1,57 +1,173 @@
-"""Where the base model's files are, told without loading anything: in a folder, in the hub's cache, or out of reach."""
+"""Where a model's files are, told without loading anything: a folder, one file, a place in the hub's cache, or none."""
 
+import hashlib
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 
+from engine.checkpoint_header import checkpoint_problem, read_header
 from engine.errors import EngineError
+from engine.model_hub import DOWNLOAD, hub_problem, is_hub_id
+from engine.model_names import TINY, full_name
 from engine.paths import typed_path
 from engine.settings import ModelSection
 
-TINY = "tiny"
-HUB_SECONDS = 3.0
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-DOWNLOAD = "Download it first where there is a network: hf download {name}"
+VOCABULARIES = ("merges.txt", "tokenizer.json")  # either holds all of a tokenizer's merges
+
+# The parts of a diffusers folder that hold weights, and how their files' names begin.
+WEIGHTS = {
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+    "text_encoder": "model",
+    "text_encoder_2": "model",
+}
 
 
 def resolve_model(name: str) -> str | Path:
-    """What `from_pretrained` is given: the built-in tiny model's folder for 'tiny', a local folder, or the hub id."""
+    """What `from_pretrained` is given: a folder or file on this disk, the built-in tiny model's, or the hub id."""
     if name == TINY:
         from engine.tiny import tiny_sdxl  # imports torch and diffusers: 6 s
 
         return tiny_sdxl()
-    folder = typed_path(name)
-    return folder if folder.exists() else name
+    name = full_name(name)
+    path = typed_path(name)
+    return path if path.exists() else name
+
+
+def find_model(name: str, revision: str | None = None) -> Path | None:
+    """The folder or file on this disk that `name` stands for, or None; of a hub id, its snapshot in the hub's cache."""
+    where = resolve_model(name)
+    if isinstance(where, Path):
+        return where
+    marker = _cached(where, revision, "model_index.json") or _cached(where, revision, "config.json")
+    return marker.parent if marker else None
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether it is a single file with all of a model, and not a folder."""
+    return path.is_file()
+
+
+def weight_files(names: Collection[str], part: str, variant: str | None) -> list[str]:
+    """The files among `names` that hold the weights of `part` ("" is the root) in that variant: one, or shards."""
+    stem = WEIGHTS.get(part, "diffusion_pytorch_model")
+    before = f"{part}/{stem}" if part else stem
+    marked = rf"\.{re.escape(variant)}" if variant else ""
+    weights = rf"{re.escape(before)}{marked}(-\d+-of-\d+)?\.safetensors"
+    index_of_shards = rf"{re.escape(before)}\.safetensors\.index{marked}\.json"
+    return sorted(name for name in names if re.fullmatch(f"{weights}|{index_of_shards}", name))
+
+
+def variant_on_disk(folder: Path, part: str, variant: str | None) -> str | None:
+    """The variant to load `part` in: the one that is asked for, else the plain files, else fp16 where only it is there.
+
+    Raises EngineError when there is none.
+    """
+    names = _names(folder, part)
+    for choice in [variant] if variant else [None, "fp16"]:
+        if weight_files(names, part, choice):
+            return choice
+    wanted = f"{variant} weights" if variant else "weights"
+    if any(name.endswith(".bin") for name in names):
+        remedy = "Weights in .bin files are not read, because loading one runs code from it; save it as safetensors."
+    else:
+        remedy = "Download it again, or check variant."
+    raise EngineError(f"The model in {folder} has no {wanted} of its {part or 'VAE'} in .safetensors.", remedy)
+
+
+def model_identity(model: ModelSection) -> str:
+    """Changes with the weights that `model` names, in base or replacement VAE; the same wherever they lie.
+
+    Of a snapshot of the hub it is the commit, else names, sizes and times of change: no weights are read.  Raises
+    EngineError when they are not on this disk.
+    """
+    names = [(model.pretrained_model_name_or_path, model.revision)]
+    if model.pretrained_vae_model_name_or_path:
+        names.append((model.pretrained_vae_model_name_or_path, None))
+    stamps: list[object] = [model.variant]
+    for name, revision in names:
+        path = find_model(name, revision)
+        if path is None:
+            raise EngineError(f"The model {name} is not on this disk.", DOWNLOAD.format(name=name))
+        stamps.append(path.name if path.parent.name == "snapshots" else _stamp(path))
+    return hashlib.blake2b(json.dumps(stamps).encode(), digest_size=16).hexdigest()
 
 
 def model_problem(model: ModelSection) -> EngineError | None:
     """Why the base model or its replacement VAE cannot be loaded, or None.
 
-    Without a network it takes milliseconds; a hub that does not answer within HUB_SECONDS counts as out of reach.
+    Without a network it takes milliseconds; a hub that does not answer within model_hub.SECONDS counts as out of reach.
     """
-    name, vae = model.pretrained_model_name_or_path, model.pretrained_vae_model_name_or_path
-    weights = "diffusion_pytorch_model" + (f".{model.variant}" if model.variant else "") + ".safetensors"
-    problem = None
-    if name != TINY:
-        problem = _problem(name, model.revision, ["model_index.json", f"unet/{weights}"]) or _not_sdxl(name)
-    if problem is None and vae:
-        problem = _problem(vae, None, ["config.json"])
-    return problem
+    try:
+        return _base_problem(model) or _vae_problem(model)
+    except EngineError as problem:
+        return problem
 
 
 def tokenizer_file(model: ModelSection) -> Path | None:
-    """The base model's vocabulary, `merges.txt` or `tokenizer.json`, or None where it is not on this disk."""
-    name = model.pretrained_model_name_or_path
-    for file in ("merges.txt", "tokenizer.json"):
-        path = typed_path(name) / "tokenizer" / file
-        if path.is_file():
-            return path
-        if HUB_ID.fullmatch(name) and (cached := _cached(name, model.revision, f"tokenizer/{file}")):
-            return cached
+    """The base model's vocabulary, `merges.txt` or `tokenizer.json`, or None where it is not on this disk.
+
+    A single file brings none: it is used with OpenAI's, as SDXL is.
+    """
+    if model.pretrained_model_name_or_path == TINY:
+        return None
+    folder = find_model(model.pretrained_model_name_or_path, model.revision)
+    files = [folder / "tokenizer" / name for name in VOCABULARIES] if folder else []
+    return next((file for file in files if file.is_file()), None)
+
+
+def _base_problem(model: ModelSection) -> EngineError | None:
+    name, vae = model.pretrained_model_name_or_path, model.pretrained_vae_model_name_or_path
+    if name == TINY:
+        return None
+    path = find_model(name, model.revision)
+    if path is None:
+        return _absent(name, model.revision, "model_index.json")
+    if is_checkpoint(path):
+        return checkpoint_problem(path, replaces_vae=vae is not None)
+    if not (path / "model_index.json").is_file():
+        return _not_diffusers(f"The folder {path}", "model_index.json")
+    if problem := _not_sdxl(path):
+        return problem
+    for part in ("tokenizer", "tokenizer_2"):
+        if not any((path / part / file).is_file() for file in VOCABULARIES):
+            return _not_diffusers(f"The folder {path}", f"{part}/{VOCABULARIES[0]}")
+    for part in WEIGHTS:
+        if not (part == "vae" and vae):
+            _check_weights(path, part, model.variant)
     return None
 
 
+def _vae_problem(model: ModelSection) -> EngineError | None:
+    name = model.pretrained_vae_model_name_or_path
+    if name is None:
+        return None
+    path = find_model(name)
+    if path is None:
+        return _absent(name, None, "config.json")
+    if is_checkpoint(path):
+        return EngineError(f"The VAE {path} is a single file.", "Name sdxl-vae-fp16, a hub id or a diffusers folder.")
+    _check_weights(path, "", None)
+    return None
+
+
+def _check_weights(folder: Path, part: str, variant: str | None) -> None:
+    """Raises EngineError when the config or the weights of `part` are not there, or are cut short."""
+    if not (folder / part / "config.json").is_file():
+        raise _not_diffusers(f"The folder {folder}", str(Path(part) / "config.json"))
+    for name in weight_files(_names(folder, part), part, variant_on_disk(folder, part, variant)):
+        if name.endswith(".safetensors"):
+            read_header(folder / name)
+
+
+def _names(folder: Path, part: str) -> set[str]:
+    return {str(path.relative_to(folder)) for path in (folder / part).glob("*")}
+
+
 def _cached(name: str, revision: str | None, file: str) -> Path | None:
+    if not is_hub_id(name):
+        return None
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:  # the base install
@@ -63,69 +179,36 @@ def _cached(name: str, revision: str | None, file: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def _problem(name: str, revision: str | None, files: list[str]) -> EngineError | None:
-    path = typed_path(name)
-    if path.is_dir():
-        return None if (path / files[0]).is_file() else _not_diffusers(f"The folder {path}", files[0])
-    if path.is_file():
-        return EngineError(
-            f"The model {path} is a single file, and only diffusers folders are loaded.",
-            "Convert it with diffusers: StableDiffusionXLPipeline.from_single_file(FILE).save_pretrained(FOLDER)",
-        )
-    if not HUB_ID.fullmatch(name) or name.startswith("."):
-        return EngineError(f"There is no model folder {path}.", "Check pretrained_model_name_or_path.")
-    return _hub_problem(name, revision, files)
+def _stamp(path: Path) -> list[tuple[str, int, int]]:
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    stats = [(file.name if file == path else file.relative_to(path).as_posix(), file.stat()) for file in files]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
-def _hub_problem(name: str, revision: str | None, files: list[str]) -> EngineError | None:
-    """Whether the hub's cache holds `files` of the repository `name`, or else the hub answers for it."""
-    try:
-        from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-        from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
-        from huggingface_hub.utils import httpx
-    except ImportError:  # the base install has no training stack, and says so when training is asked for
-        return None
-    if all(isinstance(try_to_load_from_cache(name, file, revision=revision), str) for file in files):
-        return None
-    if constants.is_offline_mode():
+def _absent(name: str, revision: str | None, file: str) -> EngineError | None:
+    """Of what is not on this disk: None when the hub has it, and it can be fetched."""
+    name = full_name(name)
+    if not is_hub_id(name):
         return EngineError(
-            f"The model {name} is not on this disk, and HF_HUB_OFFLINE keeps it from being fetched.",
-            DOWNLOAD.format(name=name),
+            f"There is no model folder {typed_path(name)}.", "Check the path, or see: loratui models list"
         )
-    try:
-        get_hf_file_metadata(hf_hub_url(name, files[0], revision=revision), timeout=HUB_SECONDS)
-    except GatedRepoError:
-        return EngineError(f"The hub gives the model {name} only to those whom it let in.", "Run: hf auth login")
-    except EntryNotFoundError:
-        return _not_diffusers(f"The hub's {name}", files[0])
-    except RepositoryNotFoundError:
-        return EngineError(
-            f"There is no folder {name} here, and no model {name} on the hub that you may see.",
-            "Check pretrained_model_name_or_path.",
-        )
-    except (HfHubHTTPError, httpx.HTTPError, OSError):
-        return EngineError(
-            f"The model {name} is not on this disk, and the hub does not answer.", DOWNLOAD.format(name=name)
-        )
-    return None
+    return hub_problem(name, revision, file)
 
 
 def _not_diffusers(what: str, missing: str) -> EngineError:
     return EngineError(
         f"{what} is no diffusers model: it has no {missing}.",
-        "Name a folder that StableDiffusionXLPipeline.save_pretrained wrote, or a hub id.",
+        "Name a folder that StableDiffusionXLPipeline.save_pretrained wrote, a .safetensors checkpoint, or a hub id.",
     )
 
 
-def _not_sdxl(name: str) -> EngineError | None:
-    """A local pipeline of another family (SD 1.5, FLUX) would fail deep inside the first step."""
-    index = typed_path(name) / "model_index.json"
-    if not index.is_file():
-        return None
+def _not_sdxl(folder: Path) -> EngineError | None:
+    """A pipeline of another family (SD 1.5, FLUX) would fail deep inside the first step."""
+    index = folder / "model_index.json"
     try:
         family = str(json.loads(index.read_text("utf-8")).get("_class_name"))
     except (ValueError, AttributeError):
         return EngineError(f"{index} is not valid JSON.", "Download the model again.")
     if family.startswith("StableDiffusionXL"):
         return None
-    return EngineError(f"The model {name} is a {family}, not an SDXL.", "Name an SDXL base model.")
+    return EngineError(f"The model in {folder} is a {family}, not an SDXL.", "Name an SDXL base model.")

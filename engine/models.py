@@ -1,19 +1,27 @@
 """The parts of SDXL: loaded in the right dtype, frozen, and pooled at the true end of a prompt."""
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import diffusers
 import torch
 import transformers
-from diffusers import AutoencoderKL, DDPMScheduler, SchedulerMixin, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, EulerDiscreteScheduler, SchedulerMixin, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from engine.diffusers_folder import DiffusersFolder
 from engine.errors import EngineError
-from engine.model_files import model_problem, resolve_model
+from engine.low_memory import quantize_linears
+from engine.model_download import download_model
+from engine.model_files import find_model, is_checkpoint, model_problem, variant_on_disk
 from engine.settings import ModelSection
+from engine.single_file import SingleFile
 
 DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -50,16 +58,16 @@ def compute_dtype(mixed_precision: Literal["no", "fp16", "bf16"] | None, device:
 
 
 def load_models(model: ModelSection, dtype: torch.dtype, device: torch.device) -> Models:
-    """Load the parts of `model`, frozen, on `device`.
+    """Load the parts of `model`, frozen, on `device`; what is not on this disk is fetched from the hub.
 
     dtype: of UNet and text encoders, and of a replacement VAE.
-    Raises EngineError when the model is not on disk and the hub is out of reach, or is no SDXL in diffusers' layout.
+    Raises EngineError when the model cannot be had, or is no SDXL.
     """
     if problem := model_problem(model):
         raise problem
     try:
         return _load(model, dtype, device)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise EngineError(
             f"The model {model.pretrained_model_name_or_path} cannot be loaded: {cause}.",
@@ -68,23 +76,18 @@ def load_models(model: ModelSection, dtype: torch.dtype, device: torch.device) -
 
 
 def _load(model: ModelSection, dtype: torch.dtype, device: torch.device) -> Models:
-    path = resolve_model(model.pretrained_model_name_or_path)
-    at: dict[str, Any] = {"revision": model.revision}
-    weights = {**at, "variant": model.variant}
-    tokenizer = CLIPTokenizer.from_pretrained(path, subfolder="tokenizer", **at)
-    tokenizer_2 = CLIPTokenizer.from_pretrained(path, subfolder="tokenizer_2", **at)
-    text_encoder = CLIPTextModel.from_pretrained(path, subfolder="text_encoder", dtype=dtype, **weights)
+    files = _files(model)
+    tokenizer, tokenizer_2 = files.tokenizers()
+    end: Any = tokenizer_2.eos_token_id
     # The published config says eos_token_id 2, with which transformers pools at the highest id of a prompt: at the
     # last new token instead of its end.
-    text_encoder_2 = CLIPTextModelWithProjection.from_pretrained(
-        path, subfolder="text_encoder_2", dtype=dtype, eos_token_id=tokenizer_2.eos_token_id, **weights
-    )
+    text_encoder, text_encoder_2 = files.text_encoders(dtype, eos_token_id=end)
     vae = load_vae(model, dtype)
     unet = load_unet(model, dtype)
     for module in (text_encoder, text_encoder_2, vae, unet):
         nn.Module.to(module.requires_grad_(False), device)
-    schedule: Any = DDPMScheduler.load_config(path, subfolder="scheduler", **at)
-    noise_scheduler: Any = DDPMScheduler.from_config(schedule)
+    _check_attention(unet, text_encoder, text_encoder_2)
+    noise_scheduler, scheduler = schedulers(model, files.schedule())
     return Models(
         tokenizer=tokenizer,
         tokenizer_2=tokenizer_2,
@@ -93,33 +96,42 @@ def _load(model: ModelSection, dtype: torch.dtype, device: torch.device) -> Mode
         vae=vae,
         unet=unet,
         noise_scheduler=noise_scheduler,
-        scheduler=getattr(diffusers, schedule["_class_name"]).from_config(schedule),
+        scheduler=scheduler,
         source=model,
     )
 
 
 def load_unet(model: ModelSection, dtype: torch.dtype) -> UNet2DConditionModel:
-    """The UNet alone, as it is on disk, on the CPU."""
-    return UNet2DConditionModel.from_pretrained(
-        resolve_model(model.pretrained_model_name_or_path),
-        subfolder="unet",
-        dtype=dtype,
-        revision=model.revision,
-        variant=model.variant,
-    )
+    """The UNet alone, frozen, on the CPU: as it is on disk, or in as few bits as `quantize` says."""
+    unet = _files(model).unet(dtype).requires_grad_(False)
+    if model.quantize:
+        quantize_linears(unet, model.quantize)
+    return unet
 
 
 def load_vae(model: ModelSection, dtype: torch.dtype) -> AutoencoderKL:
     """The VAE alone, on the CPU: a replacement in `dtype`, SDXL's own in float32, because it overflows in fp16."""
-    if model.pretrained_vae_model_name_or_path:
-        return AutoencoderKL.from_pretrained(resolve_model(model.pretrained_vae_model_name_or_path), dtype=dtype)
-    return AutoencoderKL.from_pretrained(
-        resolve_model(model.pretrained_model_name_or_path),
-        subfolder="vae",
-        dtype=torch.float32,
-        revision=model.revision,
-        variant=model.variant,
-    )
+    name = model.pretrained_vae_model_name_or_path
+    if name is None:
+        return _files(model).vae(torch.float32)
+    folder = find_model(name) or download_model(name)
+    return AutoencoderKL.from_pretrained(folder, dtype=dtype, variant=variant_on_disk(folder, "", None))
+
+
+def schedulers(model: ModelSection, shipped: Mapping[str, Any]) -> tuple[DDPMScheduler, SchedulerMixin]:
+    """The training noise and the sampler, on one schedule: the one that is shipped, with what `model` overrides.
+
+    A schedule that ends in pure noise is sampled from its very end ("trailing"; Lin et al., 2023, arXiv:2305.08891).
+    """
+    asked = {"prediction_type": model.prediction_type, "rescale_betas_zero_snr": model.rescale_betas_zero_snr}
+    schedule = {**shipped, **{key: value for key, value in asked.items() if value is not None}}
+    sampler: Any = getattr(diffusers, schedule.get("_class_name", ""), EulerDiscreteScheduler)
+    if schedule.get("rescale_betas_zero_snr"):
+        schedule["timestep_spacing"] = "trailing"
+        if "rescale_betas_zero_snr" not in inspect.signature(sampler.__init__).parameters:
+            sampler = EulerDiscreteScheduler
+    noise_scheduler: Any = DDPMScheduler.from_config(schedule)
+    return noise_scheduler, sampler.from_config(schedule)
 
 
 def silence_libraries() -> None:
@@ -128,3 +140,16 @@ def silence_libraries() -> None:
     diffusers_logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+
+
+def _files(model: ModelSection) -> DiffusersFolder | SingleFile:
+    """What reads the base model's parts, wherever it lies."""
+    name = model.pretrained_model_name_or_path
+    path = find_model(name, model.revision) or download_model(name, model.revision, model.variant)
+    return SingleFile(path) if is_checkpoint(path) else DiffusersFolder(path, model.variant)
+
+
+def _check_attention(unet: UNet2DConditionModel, *text_encoders: Any) -> None:
+    """Attention is torch's scaled_dot_product_attention, which chooses flash kernels where there are any."""
+    assert all(type(processor) is AttnProcessor2_0 for processor in unet.attn_processors.values())
+    assert all(encoder.config._attn_implementation == "sdpa" for encoder in text_encoders)

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
-from tokenizers.pre_tokenizers import ByteLevel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from engine.clip_vocabulary import END_OF_WORD, sdxl_tokenizers, vocabulary
 from engine.errors import EngineError
 
 VERSION = 1  # part of the cache folder's name: raise it when the model changes
@@ -66,9 +66,6 @@ SCHEDULER: dict[str, Any] = {
     "use_karras_sigmas": False,
 }
 
-START, END = "<|startoftext|>", "<|endoftext|>"
-END_OF_WORD = "</w>"
-
 
 def tiny_sdxl() -> Path:
     """The tiny SDXL in the user's cache folder, built there on first use.
@@ -103,14 +100,15 @@ def build_tiny_sdxl(folder: Path) -> None:
 
     The same weights each time; the global random state is left as it was.  The VAE reduces by 8 as the real one does.
     """
+    tokenizer, tokenizer_2 = sdxl_tokenizers(_merges(WORDS.split()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         parts: dict[str, Any] = dict(
             vae=AutoencoderKL(**VAE),
             text_encoder=CLIPTextModel(_text_config(hidden_size=32, hidden_act="quick_gelu")),
             text_encoder_2=CLIPTextModelWithProjection(_text_config(hidden_size=64, hidden_act="gelu")),
-            tokenizer=_tokenizer(pad_token=END),
-            tokenizer_2=_tokenizer(pad_token="!"),
+            tokenizer=tokenizer,
+            tokenizer_2=tokenizer_2,
             unet=UNet2DConditionModel(**UNET),
             scheduler=EulerDiscreteScheduler(**SCHEDULER),
         )
@@ -120,7 +118,7 @@ def build_tiny_sdxl(folder: Path) -> None:
 def _text_config(hidden_size: int, hidden_act: str) -> CLIPTextConfig:
     """The end-of-text id is the wrong 2 of SDXL's published configs, so that its trap is met here too."""
     return CLIPTextConfig(
-        vocab_size=len(_vocabulary(_merges(WORDS.split()))),
+        vocab_size=len(vocabulary(_merges(WORDS.split()))),
         hidden_size=hidden_size,
         intermediate_size=4 * hidden_size,
         projection_dim=hidden_size,
@@ -132,19 +130,6 @@ def _text_config(hidden_size: int, hidden_act: str) -> CLIPTextConfig:
         eos_token_id=2,
         pad_token_id=1,
     )
-
-
-def _tokenizer(pad_token: str) -> CLIPTokenizer:
-    merges: Any = _merges(WORDS.split())
-    return CLIPTokenizer(vocab=_vocabulary(merges), merges=merges, pad_token=pad_token, model_max_length=77)
-
-
-def _vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
-    """CLIP's order: all bytes ("!" first), the same ending a word, the merges, and start and end with the last ids."""
-    alphabet = sorted(ByteLevel.alphabet())
-    endings = [character + END_OF_WORD for character in alphabet]
-    tokens = [*alphabet, *endings, *dict.fromkeys(left + right for left, right in merges), START, END]
-    return {token: index for index, token in enumerate(tokens)}
 
 
 def _merges(words: Iterable[str]) -> list[tuple[str, str]]:

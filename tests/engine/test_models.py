@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModelWithProjection
 
 from engine.errors import EngineError
@@ -126,8 +128,8 @@ def test_a_prompt_that_is_cut_still_has_its_end(tiny_models: Models) -> None:
         ("some/model", "The model some/model is not on this disk, and HF_HUB_OFFLINE keeps it from being fetched."),
         ("/nowhere/at/all", "There is no model folder /nowhere/at/all."),
         ("{tmp}", "The folder {tmp} is no diffusers model: it has no model_index.json."),
-        ("{tmp}/sdxl.safetensors", "The model {tmp}/sdxl.safetensors is a single file"),
-        ("{tmp}/other", "The model {tmp}/other is a FluxPipeline, not an SDXL."),
+        ("{tmp}/sdxl.safetensors", "{tmp}/sdxl.safetensors is no whole .safetensors file."),
+        ("{tmp}/other", "The model in {tmp}/other is a FluxPipeline, not an SDXL."),
         ("{tmp}/broken", "{tmp}/broken/model_index.json is not valid JSON."),
     ],
 )
@@ -161,21 +163,42 @@ def test_a_model_with_a_damaged_part_is_told(tiny_model: Path, tmp_path: Path) -
     for path in tiny_model.iterdir():
         (tmp_path / path.name).symlink_to(path)
     (tmp_path / "text_encoder").unlink()
-    with pytest.raises(EngineError, match="cannot be loaded"):
+    with pytest.raises(EngineError, match=r"it has no text_encoder/config\.json"):
+        load_models(named(tmp_path), torch.float32, CPU)
+    (tmp_path / "text_encoder").mkdir()
+    shutil.copy(tiny_model / "text_encoder/config.json", tmp_path / "text_encoder")
+    with pytest.raises(EngineError, match="has no weights of its text_encoder"):
+        load_models(named(tmp_path), torch.float32, CPU)
+    whole = (tiny_model / "text_encoder/model.safetensors").read_bytes()
+    damaged = tmp_path / "text_encoder/model.safetensors"
+    damaged.write_bytes(whole[:-1])
+    with pytest.raises(EngineError, match=r"bytes instead of"):
+        load_models(named(tmp_path), torch.float32, CPU)
+    tensors = load_file(tiny_model / "text_encoder/model.safetensors")
+    tensors.popitem()
+    save_file(tensors, damaged, metadata={"format": "pt"})
+    with pytest.raises(EngineError, match="lacks 1 tensors"):
         load_models(named(tmp_path), torch.float32, CPU)
 
 
 def test_a_hub_model_in_the_cache_is_no_problem_offline(tmp_path: Path) -> None:
     snapshot = tmp_path / "hub/models--some--model/snapshots/abc"
-    for file in ("model_index.json", "unet/diffusion_pytorch_model.fp16.safetensors"):
+    for tokenizer in ("tokenizer", "tokenizer_2"):
+        (snapshot / tokenizer).mkdir(parents=True)
+        (snapshot / tokenizer / "merges.txt").touch()
+    weights = [f"{part}/diffusion_pytorch_model.fp16.safetensors" for part in ("unet", "vae")]
+    encoders = [f"{part}/model.fp16.safetensors" for part in ("text_encoder", "text_encoder_2")]
+    for file in (*weights, *encoders):
         (snapshot / file).parent.mkdir(parents=True, exist_ok=True)
-        (snapshot / file).touch()
+        save_file({"weight": torch.zeros(1)}, snapshot / file)
+        (snapshot / file).with_name("config.json").touch()
+    (snapshot / "model_index.json").write_text('{"_class_name": "StableDiffusionXLPipeline"}')
     (tmp_path / "hub/models--some--model/refs").mkdir()
     (tmp_path / "hub/models--some--model/refs/main").write_text("abc")
     script = (
         "from engine.model_files import model_problem; from engine.settings import ModelSection;"
-        "section = ModelSection(pretrained_model_name_or_path='some/model', variant='fp16');"
-        "print(model_problem(section), model_problem(section.model_copy(update={'variant': None})) is None)"
+        "section = ModelSection(pretrained_model_name_or_path='some/model');"
+        "print(model_problem(section), model_problem(section.model_copy(update={'variant': 'bf16'})) is None)"
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     result = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
