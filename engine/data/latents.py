@@ -4,8 +4,10 @@ from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -40,16 +42,16 @@ class Posteriors:
         self._can_write = folder is not None
         self._kept: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def cached(self, sha256: str, crop: Crop, pixels: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+    def cached(self, sha256: str, crop: Crop, picture: Callable[[], Image.Image]) -> tuple[Tensor, Tensor]:
         """The posterior of a photo's crop, from memory or disk, or else encoded and kept.
 
-        sha256: of the photo's bytes.  pixels: gives the crop, float32 in [-1, 1], shape (3, height, width).
+        sha256: of the photo's bytes.  picture: makes the crop, in RGB.
         Raises EngineError when the VAE gives no finite latents.
         """
         key = self._key(sha256, crop)
         posterior = self._kept.pop(key, None) or self._read(key)
         if posterior is None:
-            posterior = self.encode(pixels())
+            posterior = self.encode(picture())
             self._write(key, posterior)
         self._kept[key] = posterior  # the dict is in the order of last use
         if len(self._kept) > KEPT_POSTERIORS:
@@ -57,10 +59,10 @@ class Posteriors:
         return posterior
 
     @torch.no_grad()
-    def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The posterior of one picture, computed. Raises EngineError when it is not finite."""
+    def encode(self, picture: Image.Image) -> tuple[Tensor, Tensor]:
+        """The posterior of one picture in RGB, computed. Raises EngineError when it is not finite."""
         vae = self._vae()
-        posterior = vae.encode(pixels[None].to(vae.device, vae.dtype)).latent_dist  # type: ignore[union-attr]
+        posterior = vae.encode(to_tensor(picture)[None].to(vae.device, vae.dtype)).latent_dist  # type: ignore[union-attr]
         scale = vae.config["scaling_factor"]
         mean, std = posterior.mean[0].float().cpu() * scale, posterior.std[0].float().cpu() * scale
         if not (mean.isfinite().all() and std.isfinite().all()):
@@ -98,6 +100,11 @@ class Posteriors:
             self._warn(
                 f"Latents cannot be kept in {self._folder} ({error.strerror or error}): the run goes on, but slower."
             )
+
+
+def to_tensor(picture: Image.Image) -> Tensor:
+    """A picture in RGB as the VAE takes it: float32 in [-1, 1], shape (3, height, width)."""
+    return torch.from_numpy(np.asarray(picture, dtype=np.float32)).permute(2, 0, 1) / 127.5 - 1.0
 
 
 def _digest(posterior: tuple[Tensor, Tensor]) -> str:

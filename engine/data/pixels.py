@@ -1,13 +1,10 @@
-"""A photo's pixels on their way to the VAE: measured, resized to cover a shape, cropped."""
+"""A photo's pixels: measured, resized to cover a shape, cropped."""
 
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-import torch
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from curation.photo import load, load_rgb
 from curation.regular import read_regular
@@ -38,8 +35,3 @@ def covering(path: Path, size: Size) -> Image.Image:
 def cropped(resized: Image.Image, crop: Crop) -> Image.Image:
     """The crop, of a photo or of its mask."""
     return (ImageOps.mirror(resized) if crop.flip else resized).crop(crop.box)
-
-
-def to_tensor(image: Image.Image) -> Tensor:
-    """As the VAE takes it: float32 in [-1, 1], shape (3, height, width)."""
-    return torch.from_numpy(np.asarray(image, dtype=np.float32)).permute(2, 0, 1) / 127.5 - 1.0

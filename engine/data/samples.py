@@ -1,11 +1,13 @@
 """From positions to batches: caption, crop, latents, time ids, mask and noise, each a function of the position."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from curation.text import visible
@@ -15,13 +17,17 @@ from engine.data.buckets import Crop, Size, bucket_sizes, covering_size, nearest
 from engine.data.captions import drawn_caption
 from engine.data.examples import Example
 from engine.data.latents import Posteriors
+from engine.data.masks import LATENT_PIXELS, covering_mask, find_masks, latent_mask
 from engine.data.order import Order
-from engine.data.pixels import covering, cropped, measure, to_tensor
+from engine.data.pixels import covering, cropped, measure
 from engine.errors import EngineError
+from engine.paths import typed_path
 from engine.settings import DataSection
 
 # Resized photos are kept in memory, about 3 MB each at 1024 px, so that an epoch does not decode them again.
 KEPT_PHOTOS = 128
+# Masks of crops, 64 kB each at 1024 px.
+KEPT_MASKS = 1024
 
 
 @dataclass(frozen=True)
@@ -55,14 +61,21 @@ class Batch:
 
 
 def photo_samples(examples: Sequence[Example], config: TrainConfig, posteriors: Posteriors) -> "Samples":
-    """The photos' stream, as the config asks for it. Raises CurationError for a photo that cannot be read."""
-    return Samples(examples, config.data, posteriors, config.run.seed, batch_size=config.run.train_batch_size)
+    """The photos' stream, as the config asks for it.
+
+    Raises CurationError for a photo that cannot be read, EngineError for a mask that cannot.
+    """
+    masks = None
+    if config.loss.masked_loss:
+        masks = find_masks(examples, typed_path(config.data.mask_dir) if config.data.mask_dir else None)
+    return Samples(examples, config.data, posteriors, config.run.seed, masks, batch_size=config.run.train_batch_size)
 
 
 def class_image_samples(examples: Sequence[Example], config: TrainConfig, posteriors: Posteriors) -> "Samples":
     """The class images' stream: each once an epoch, its caption always whole, and square unless `batch` is told."""
     plain = {"repeats": 1, "aspect_ratio_buckets": False, "caption_dropout_rate": 0.0, "shuffle_caption": False}
-    return Samples(examples, config.data.model_copy(update=plain), posteriors, config.run.seed, "class image")
+    data = config.data.model_copy(update=plain)
+    return Samples(examples, data, posteriors, config.run.seed, purpose="class image")
 
 
 class Samples:
@@ -70,6 +83,7 @@ class Samples:
 
     Photos are repeated, then shuffled, anew each epoch; the micro-batches of `batch_size` have one shape each.  Crops,
     flips, captions and the VAE's own noise are drawn for each position, so that a smaller micro-batch changes no draw.
+    masks: the file of each photo's mask, by photo name; None leaves masks out of the batches.
     purpose: keeps the draws of photos and class images apart.  length: samples of an epoch.
     """
 
@@ -79,6 +93,7 @@ class Samples:
         data: DataSection,
         posteriors: Posteriors,
         seed: int,
+        masks: Mapping[str, Path] | None = None,
         purpose: str = "photo",
         batch_size: int = 1,
     ) -> None:
@@ -92,6 +107,8 @@ class Samples:
         self._order = Order([group for group in groups if group], data.repeats, batch_size, seed, purpose)
         self.length = self._order.length
         self._resized = lru_cache(maxsize=KEPT_PHOTOS)(self._load_resized)
+        self._masks = masks
+        self._mask = lru_cache(maxsize=KEPT_MASKS)(self._load_mask)
 
     def captions(self) -> tuple[str, ...] | None:
         """Every caption that can be drawn, sorted; None where tags are shuffled, and they are too many to list."""
@@ -176,6 +193,7 @@ class Samples:
             timesteps=torch.tensor(
                 [draw_seed(self._seed, f"{self._purpose} timestep", place) % num_train_timesteps for place in positions]
             ),
+            masks=None if self._masks is None else torch.stack([self._mask(index, crop) for index, crop, _ in drawn]),
         )
 
     def _chance(self, what: str, position: int) -> torch.Generator:
@@ -192,18 +210,27 @@ class Samples:
         return noise
 
     def _posterior(self, index: int, crop: Crop) -> tuple[Tensor, Tensor]:
-        def pixels() -> Tensor:
-            return to_tensor(cropped(self._resized(index, (crop.height, crop.width)), crop))
+        def picture() -> Image.Image:
+            return cropped(self._resized(index, (crop.height, crop.width)), crop)
 
         try:
             if self._data.cache_latents:
-                return self._posteriors.cached(self._measured[index].sha256, crop, pixels)
-            return self._posteriors.encode(pixels())
+                return self._posteriors.cached(self._measured[index].sha256, crop, picture)
+            return self._posteriors.encode(picture())
         except EngineError as error:
             raise EngineError(f"{visible(self.examples[index].name)}: {error.problem}", error.remedy) from error
 
-    def _load_resized(self, index: int, size: Size):
+    def _load_resized(self, index: int, size: Size) -> Image.Image:
         return covering(self.examples[index].path, size)
+
+    def _load_mask(self, index: int, crop: Crop) -> Tensor:
+        """The crop's mask, all ones where the photo has none."""
+        example = self.examples[index]
+        if path := (self._masks or {}).get(example.name):
+            size = (crop.height, crop.width)
+            covering = covering_mask(path, example.path, self._measured[index].size, size)
+            return torch.from_numpy(latent_mask(covering, crop))
+        return torch.ones(1, crop.height // LATENT_PIXELS, crop.width // LATENT_PIXELS)
 
 
 def with_class_images(photos: Batch, class_images: Batch) -> Batch:

@@ -15,8 +15,8 @@ from engine.chance import generator, order
 from engine.config import compose
 from engine.data.buckets import covering_size
 from engine.data.examples import read_examples
-from engine.data.latents import Posteriors
-from engine.data.pixels import covering, cropped, to_tensor
+from engine.data.latents import Posteriors, to_tensor
+from engine.data.pixels import covering, cropped
 from engine.data.samples import Samples, with_class_images
 from engine.errors import EngineError
 from engine.settings import DataSection
