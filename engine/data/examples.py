@@ -1,12 +1,16 @@
-"""What is trained on: photos with their captions, read from the folder that the config names."""
+"""What is trained on: photos with their captions, and real pictures of the class, in the folders that are named."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.dataset import open_dataset
+from curation.dataset import open_dataset, photo_files
+from curation.exclusions import read_exclusions
+from curation.hub import photos_folder
 from curation.text import visible
 from engine.config import TrainConfig
 from engine.errors import EngineError
+from engine.paths import typed_path
+from engine.settings import PriorSection
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,36 @@ def read_examples(config: TrainConfig) -> tuple[Example, ...]:
     if not examples:
         raise EngineError("Every photo is left out of training.", f"See why with: loratui lint {dataset.root}")
     return tuple(examples)
+
+
+def real_class_images(prior: PriorSection) -> tuple[Path, ...]:
+    """The pictures of class_data_dir, which may be empty or new, then those of class_dataset_name; at most as many as
+    are wanted, without those that the folders' own lists leave out, and none where no class images are asked for.
+
+    A dataset of the hub is fetched on first use.  Raises CurationError for one out of reach, EngineError for a name
+    that stands for nothing.
+    """
+    if not uses_class_images(prior):
+        return ()
+    paths = _included(typed_path(prior.class_data_dir)) if prior.class_data_dir else []
+    if prior.class_dataset_name and len(paths) < prior.num_class_images:
+        folder = photos_folder(prior.class_dataset_name)
+        if not folder.is_dir():
+            raise EngineError(
+                f"There is no dataset of class images {visible(prior.class_dataset_name)}.",
+                "Check class_dataset_name: a dataset of the hub (user/name), or a folder.",
+            )
+        paths += _included(folder)
+    return tuple(paths[: prior.num_class_images])
+
+
+def uses_class_images(prior: PriorSection) -> bool:
+    """Whether pictures keep the class known, and not the base model's own predictions."""
+    return prior.with_prior_preservation and prior.prior_target == "class_images"
+
+
+def _included(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    excluded = read_exclusions(folder)
+    return [path for path in photo_files(folder) if path.relative_to(folder).as_posix() not in excluded]
