@@ -1,18 +1,24 @@
-"""Flat parameter groups: the same steps as a list of tensors, frozen to the bit, restored to the bit."""
+"""Parameter groups, flat or tensor by tensor: the same steps, frozen to the bit, restored to the bit."""
 
 import json
+import sys
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
 from prodigyopt import Prodigy
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
+from transformers.optimization import Adafactor
 
 from engine.config import TrainConfig, compose
+from engine.errors import EngineError
+from engine.events import Step
 from engine.optimizers import (
     FlatGroup,
-    flatten,
+    ParameterGroup,
+    group_parameters,
     lr_schedule,
     make_optimizer,
     optimizer_state,
@@ -20,8 +26,10 @@ from engine.optimizers import (
     set_rates,
 )
 from engine.plan import resolve
+from tests.engine.training import Train, of_type
 
-OPTIMIZERS = ["adamw", "prodigy"]
+FLAT = ["adamw", "prodigy"]
+OPTIMIZERS = [*FLAT, "adafactor"]
 
 
 def config_of(optimizer: str, **changes: object) -> TrainConfig:
@@ -38,11 +46,15 @@ def loss_of(model: nn.Module) -> Tensor:
     return (model(inputs) - inputs[:, :3] ** 2).square().mean()
 
 
-def groups_of(model: nn.Sequential) -> list[FlatGroup]:
-    return [flatten("unet", list(model[0].parameters())), flatten("text", list(model[2].parameters()))]
+def groups_of(model: nn.Sequential, name: str = "adamw") -> list[ParameterGroup]:
+    optimizer = config_of(name).optimizer
+    return [
+        group_parameters("unet", list(model[0].parameters()), optimizer),
+        group_parameters("text", list(model[2].parameters()), optimizer),
+    ]
 
 
-def step(model: nn.Module, groups: list[FlatGroup], optimizer: Optimizer) -> None:
+def step(model: nn.Module, groups: list[ParameterGroup], optimizer: Optimizer) -> None:
     loss_of(model).backward()
     for group in groups:
         group.check_views()
@@ -51,19 +63,20 @@ def step(model: nn.Module, groups: list[FlatGroup], optimizer: Optimizer) -> Non
         group.zero_grad()
 
 
-def optimizer_of(name: str, groups: list[FlatGroup]) -> Optimizer:
+def optimizer_of(name: str, groups: list[ParameterGroup]) -> Optimizer:
     config = config_of(name)
     return make_optimizer(groups, config.optimizer, config.text_encoder)
 
 
-def bytes_of(tensor: Tensor) -> bytes:
-    return tensor.detach().numpy().tobytes()
+def bytes_of(group: ParameterGroup) -> bytes:
+    return b"".join(parameter.detach().numpy().tobytes() for parameter in group.parameters)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", FLAT)
 def test_a_flat_group_steps_as_its_tensors_would(name: str) -> None:
     flat_model, list_model = model_of(), model_of()
-    groups = groups_of(flat_model)
+    groups = groups_of(flat_model, name)
+    assert all(isinstance(group, FlatGroup) for group in groups)
     flat = optimizer_of(name, groups)
     settings = config_of(name).optimizer
     shared = {"betas": (settings.adam_beta1, settings.adam_beta2), "eps": settings.adam_epsilon}
@@ -87,6 +100,50 @@ def test_a_flat_group_steps_as_its_tensors_would(name: str) -> None:
     if name == "prodigy":
         assert flat.param_groups[0]["d"] > 100 * 1e-6, "d has to grow for the comparison to say anything"
         assert flat.param_groups[0]["d"] == pytest.approx(reference.param_groups[0]["d"], rel=1e-3)
+
+
+def test_adafactor_steps_tensor_by_tensor_at_the_rate_that_was_set() -> None:
+    """Its state is one row and one column for each matrix: of a flat tensor there would be neither."""
+    ours, theirs = model_of(), model_of()
+    groups = groups_of(ours, "adafactor")
+    optimizer = optimizer_of("adafactor", groups)
+    settings = config_of("adafactor")
+    reference = Adafactor(
+        [
+            {"params": list(theirs[0].parameters()), "lr": settings.optimizer.learning_rate},
+            {"params": list(theirs[2].parameters()), "lr": settings.text_encoder.text_encoder_lr},
+        ],
+        lr=1.0,
+        weight_decay=settings.optimizer.adam_weight_decay or 0.0,
+        scale_parameter=False,
+        relative_step=False,
+    )
+    for _ in range(10):
+        step(ours, groups, optimizer)
+        loss_of(theirs).backward()
+        reference.step()
+        reference.zero_grad()
+    assert all(torch.equal(one, other) for one, other in zip(ours.parameters(), theirs.parameters(), strict=True))
+    assert bytes_of(groups[0]) != bytes_of(groups_of(model_of(), "adafactor")[0])
+
+
+def test_a_parameter_without_a_gradient_is_noticed_where_there_is_no_flat_tensor() -> None:
+    model = model_of()
+    groups = groups_of(model, "adafactor")
+    groups[0].check_views()
+    model.zero_grad()
+    with pytest.raises(RuntimeError, match="has no gradient"):
+        groups[0].check_views()
+
+
+def test_8_bit_adamw_without_bitsandbytes_is_told_in_two_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # as where it is not installed
+    config = config_of("adamw", use_8bit_adam=True)
+    groups = [group_parameters("unet", list(model_of().parameters()), config.optimizer)]
+    assert not isinstance(groups[0], FlatGroup)
+    with pytest.raises(EngineError, match="needs bitsandbytes, which is not installed") as error:
+        make_optimizer(groups, config.optimizer, config.text_encoder)
+    assert "pip install bitsandbytes" in error.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -114,12 +171,12 @@ def test_a_parameter_that_left_its_flat_tensor_is_noticed(
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_frozen_group_does_not_move_by_one_bit_and_the_rest_goes_on(name: str) -> None:
     model = model_of()
-    groups = groups_of(model)
+    groups = groups_of(model, name)
     optimizer = optimizer_of(name, groups)
     for _ in range(60):
         step(model, groups, optimizer)
     d = optimizer.param_groups[0].get("d", 0.0)
-    unet, text = bytes_of(groups[0].flat), bytes_of(groups[1].flat)
+    unet, text = bytes_of(groups[0]), bytes_of(groups[1])
     groups[1].freeze()
     assert not groups[1].trains
     step(model, groups, optimizer)
@@ -128,15 +185,16 @@ def test_a_frozen_group_does_not_move_by_one_bit_and_the_rest_goes_on(name: str)
         assert optimizer.param_groups[0]["d"] >= d
     for _ in range(40):
         step(model, groups, optimizer)
-    assert bytes_of(groups[1].flat) == text == b"".join(bytes_of(parameter) for parameter in model[2].parameters())
-    assert bytes_of(groups[0].flat) != unet
+    assert bytes_of(groups[1]) == text
+    assert all(tensor.grad is None for tensor in groups[1].tensors)
+    assert bytes_of(groups[0]) != unet
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("frozen", [False, True])
 def test_a_restored_optimizer_takes_the_same_steps_to_the_bit(name: str, frozen: bool) -> None:
     model = model_of()
-    groups = groups_of(model)
+    groups = groups_of(model, name)
     optimizer = optimizer_of(name, groups)
     for _ in range(30):
         step(model, groups, optimizer)
@@ -150,7 +208,7 @@ def test_a_restored_optimizer_takes_the_same_steps_to_the_bit(name: str, frozen:
 
     other = model_of(seed=9)
     other.load_state_dict(weights)
-    other_groups = groups_of(other)
+    other_groups = groups_of(other, name)
     resumed = optimizer_of(name, other_groups)
     restore_optimizer(resumed, *kept)
     if frozen:
@@ -158,7 +216,15 @@ def test_a_restored_optimizer_takes_the_same_steps_to_the_bit(name: str, frozen:
     for _ in range(30):
         step(other, other_groups, resumed)
     for ours, theirs in zip(groups, other_groups, strict=True):
-        assert bytes_of(ours.flat) == bytes_of(theirs.flat)
+        assert bytes_of(ours) == bytes_of(theirs)
+
+
+@pytest.mark.parametrize("other", ["adafactor", "prodigy"])
+def test_the_state_of_another_optimizer_is_refused(other: str) -> None:
+    groups = groups_of(model_of(), "adafactor" if other == "prodigy" else "adamw")
+    saved = optimizer_state(optimizer_of("adafactor" if other == "prodigy" else "adamw", groups))
+    with pytest.raises(EngineError, match="other parameter groups"):
+        restore_optimizer(optimizer_of(other, groups_of(model_of(), other)), *saved)
 
 
 def test_the_text_side_has_its_own_rate_and_decay_and_zero_is_a_value() -> None:
@@ -178,6 +244,8 @@ def test_prodigy_takes_all_its_options() -> None:
         "prodigy_decouple": False,
         "prodigy_use_bias_correction": False,
         "prodigy_safeguard_warmup": False,
+        "prodigy_d_coef": 0.5,
+        "prodigy_growth_rate": 1.02,
     }
     config = config_of("prodigy", **options)
     group = make_optimizer(groups_of(model_of()), config.optimizer, config.text_encoder).param_groups[0]
@@ -185,21 +253,46 @@ def test_prodigy_takes_all_its_options() -> None:
     assert group["betas"] == (0.9, 0.99)
 
 
+def test_prodigys_estimate_grows_no_faster_than_asked() -> None:
+    """From its first guess on, which replaces d0 at once."""
+    fastest = {}
+    for rate in (None, 1.02):
+        config, model = config_of("prodigy", prodigy_growth_rate=rate), model_of()
+        groups = groups_of(model, "prodigy")
+        optimizer = make_optimizer(groups, config.optimizer, config.text_encoder)
+        estimates = []
+        for _ in range(10):
+            step(model, groups, optimizer)
+            estimates.append(optimizer.param_groups[0]["d"])
+        fastest[rate] = max(after / before for before, after in pairwise(estimates) if before > 1e-6)
+    assert fastest[None] > 1.2
+    assert fastest[1.02] == pytest.approx(1.02)
+
+
+COSINE_TWICE = {0: 1.0, 25: 0.5, 49: 0.001, 50: 1.0, 75: 0.5, 99: 0.001, 100: 0.0}
+
+
 @pytest.mark.parametrize(
-    ("shape", "warmup", "factors"),
+    ("shape", "changes", "factors"),
     [
-        ("constant", 0, {0: 1.0, 50: 1.0, 99: 1.0}),
-        ("constant", 10, {0: 0.0, 5: 0.5, 10: 1.0, 99: 1.0}),
-        ("constant_with_warmup", 10, {0: 0.0, 5: 0.5, 10: 1.0, 99: 1.0}),
-        ("linear", 0, {0: 1.0, 50: 0.5, 100: 0.0}),
-        ("cosine", 0, {0: 1.0, 50: 0.5, 100: 0.0}),
-        ("polynomial", 0, {0: 1.0, 50: 0.5, 100: 0.0}),
+        ("constant", {}, {0: 1.0, 50: 1.0, 99: 1.0}),
+        ("constant", {"lr_warmup_steps": 10}, {0: 0.0, 5: 0.5, 10: 1.0, 99: 1.0}),
+        ("constant_with_warmup", {"lr_warmup_steps": 10}, {0: 0.0, 5: 0.5, 10: 1.0, 99: 1.0}),
+        ("linear", {}, {0: 1.0, 50: 0.5, 100: 0.0}),
+        ("linear", {"lr_warmup_steps": 20}, {0: 0.0, 10: 0.5, 20: 1.0, 60: 0.5, 100: 0.0}),
+        ("cosine", {}, {0: 1.0, 50: 0.5, 100: 0.0}),
+        ("cosine_with_restarts", {}, {0: 1.0, 50: 0.5, 100: 0.0}),
+        ("cosine_with_restarts", {"lr_num_cycles": 2}, COSINE_TWICE),
+        ("polynomial", {}, {0: 1.0, 50: 0.5, 100: 0.0}),
+        ("polynomial", {"lr_power": 2.0}, {0: 1.0, 50: 0.25, 90: 0.01, 100: 0.0}),
     ],
 )
-def test_a_schedule_is_a_function_of_optimizer_steps(shape: str, warmup: int, factors: dict[int, float]) -> None:
-    config = config_of("prodigy", lr_scheduler=shape, lr_warmup_steps=warmup)
+def test_a_schedule_is_a_function_of_optimizer_steps(
+    shape: str, changes: dict[str, object], factors: dict[int, float]
+) -> None:
+    config = config_of("prodigy", lr_scheduler=shape, **changes)
     schedule = lr_schedule(config.optimizer, total_steps=100)
-    assert {done: schedule(done) for done in factors} == pytest.approx(factors, abs=1e-6)
+    assert {done: schedule(done) for done in factors} == pytest.approx(factors, abs=1e-4)
 
 
 def test_rates_are_the_first_ones_times_the_factor_each_time() -> None:
@@ -208,3 +301,13 @@ def test_rates_are_the_first_ones_times_the_factor_each_time() -> None:
     for factor in (0.5, 0.5, 1.0):
         set_rates(optimizer, factor)
     assert [group["lr"] for group in optimizer.param_groups] == [1e-4, 3e-4]
+
+
+def test_rates_fall_with_optimizer_steps_whatever_the_accumulation(train: Train) -> None:
+    falling = {"optimizer": "adamw", "lr_scheduler": "linear", "lr_warmup_steps": 1}
+    rates = {}
+    for micro_batches in (1, 2):
+        run = {"gradient_accumulation_steps": micro_batches}
+        _, events = train(f"run-{micro_batches}", optimizer=falling, run=run)
+        rates[micro_batches] = [step.lr["unet"] / 1e-4 for step in of_type(events, Step)]
+    assert rates[1] == rates[2] == pytest.approx([0, 1, 2 / 3, 1 / 3])
