@@ -1,0 +1,130 @@
+"""The faults of the best-known implementation of this method, each with a test that fails where it is present.
+
+They are diffusers' `train_dreambooth_lora_sdxl_advanced.py`'s, numbered as they were collected.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionXLPipeline
+from safetensors.torch import load_file
+
+from engine import start
+from engine.config import TrainConfig, compose
+from engine.errors import ConfigError
+from engine.lora import lora_state
+from engine.models import load_models
+from engine.optimizers import group_parameters, make_optimizer, optimizer_state
+from engine.plan import resolve
+from engine.recipe import follow
+from engine.weights import MODULES, TrainedWeights, add_trainables, load_weights
+from tests.engine.conftest import MakeRun
+from tests.engine.training import PIVOT, STEPS, Train, nothing
+
+
+@pytest.mark.parametrize("optimizer", ["prodigy", "adamw", "adafactor"])
+def test_fault_1_the_optimizer_ignores_the_pivot(optimizer: str, train: Train) -> None:
+    """There: a rate of 0, with which Prodigy moves the new tokens on, by the moments that it holds."""
+    trainer, _ = train("run", optimizer={"optimizer": optimizer}, run={"checkpointing_steps": 1})
+    after: list[TrainedWeights] = [
+        load_weights(trainer.run.checkpoints / f"{step:06d}") for step in range(1, STEPS + 1)
+    ]
+    rows = [torch.cat([tensor.flatten() for tensor in weights.embeddings().values()]) for weights in after]
+    assert not torch.equal(rows[0], rows[PIVOT - 1]), "they train until the pivot"
+    assert all(torch.equal(rows[PIVOT - 1], later) for later in rows[PIVOT:])
+    lora = [torch.cat([tensor.flatten() for tensor in weights.unet.values()]) for weights in after]
+    assert not torch.equal(lora[-2], lora[-1]), "and the UNet's LoRA to the end"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("text_encoder", ["train_text_encoder_ti", "train_text_encoder"])
+def test_fault_5_a_half_precision_base_trains_half_precision_lora(
+    text_encoder: str, dtype: torch.dtype, config: Callable[..., TrainConfig]
+) -> None:
+    """There: bf16, in which a weight near 1 cannot take a step of less than 0.4 %."""
+    text = {"train_text_encoder_ti": False, text_encoder: True}
+    settings = config(lora={"use_dora": True}, text_encoder=text, optimizer={"optimizer": "adamw"})
+    models = load_models(settings.model, dtype, torch.device("cpu"))
+    add_trainables(models, settings)
+    modules = (models.unet, models.text_encoder, models.text_encoder_2)
+    parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
+    assert {parameter.dtype for parameter in parameters} == {torch.float32}
+    frozen = {parameter.dtype for parameter in models.unet.parameters() if not parameter.requires_grad}
+    assert frozen == {dtype}
+    group = group_parameters("unet", parameters, settings.optimizer)
+    optimizer = make_optimizer([group], settings.optimizer, settings.text_encoder)
+    before = parameters[0].detach().clone()
+    parameters[0].grad.fill_(1.0)  # type: ignore[union-attr]
+    optimizer.step()
+    moved = (before * (1 - 1e-8) - parameters[0]).abs()
+    torch.testing.assert_close(moved, torch.full_like(moved, 1e-4), rtol=0.01, atol=1e-7)
+    tensors, _ = optimizer_state(optimizer)
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output_dir", ["{tmp}/absolute/huggy", "nested/huggy", "huggy/"])
+def test_fault_8_an_absolute_or_nested_output_dir_loses_the_files_at_the_end(
+    output_dir: str, config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There: the embeddings go to OUTPUT_DIR/OUTPUT_DIR_emb, which is found not to exist after all training."""
+    monkeypatch.setattr(start, "launch", lambda run: follow(run, nothing))  # in this process instead of a worker's
+    settings = config(output={"output_dir": output_dir.format(tmp=tmp_path)})
+    run, _ = start.start_run(settings, tmp_path / "runs")
+    assert run.name == "huggy"
+    files = {file.name for file in run.output.iterdir()}
+    assert files == {"pytorch_lora_weights.safetensors", "huggy.safetensors", "huggy_emb.safetensors", "README.md"}
+
+
+def test_fault_12_prodigy_with_new_tokens_and_the_default_rates_cannot_step() -> None:
+    """There: a RuntimeError of the optimizer at the first step, because the two default rates differ."""
+    resolved = resolve(compose(flags={"optimizer": {"optimizer": "prodigy"}}).config)
+    assert resolved.text_encoder.train_text_encoder_ti
+    groups = [
+        group_parameters(name, [torch.nn.Parameter(torch.ones(3))], resolved.optimizer) for name in ("unet", "text")
+    ]
+    optimizer = make_optimizer(groups, resolved.optimizer, resolved.text_encoder)
+    for group in groups:
+        group.tensors[0].grad.fill_(1.0)  # type: ignore[union-attr]
+    optimizer.step()
+    assert all((group.parameters[0] != 1).all() for group in groups)
+
+
+def test_fault_12_rates_that_prodigy_cannot_take_are_told_before_training() -> None:
+    flags = {"optimizer": {"optimizer": "prodigy"}, "text_encoder": {"text_encoder_lr": 5e-6}}
+    with pytest.raises(ConfigError, match="Prodigy takes one rate") as error:
+        resolve(compose(flags=flags).config)
+    assert "Set both to 1.0" in error.value.remedy
+
+
+def test_fault_14_doras_magnitudes_are_lost_on_the_way_to_comfyui(make_run: MakeRun) -> None:
+    """There: `.lora_magnitude_vector`, a name that ComfyUI does not know."""
+    run, _, weights = make_run("dog", train_text_encoder=True, lora={"use_dora": True})
+    tensors = load_file(run.output / "dog.safetensors")
+    assert not any("magnitude" in key for key in tensors)
+    layers = {key.removesuffix(".alpha") for key in tensors if key.endswith(".alpha")}
+    assert len(layers) * 3 == len(weights.lora())
+    for layer in layers:
+        outputs = tensors[f"{layer}.lora_up.weight"].shape[0]
+        assert tensors[f"{layer}.dora_scale"].shape == (outputs, 1)  # of ComfyUI's weight_decompose, output axis
+
+
+@pytest.mark.parametrize("use_dora", [False, True])
+def test_fault_15_the_flattened_first_text_encoder_is_lost_for_everyone(
+    use_dora: bool, make_run: MakeRun, tiny_model: Path
+) -> None:
+    """There: `lora_te1_encoder_layers_...`, as transformers 5 names its modules, and every reader's name differs."""
+    run, _, weights = make_run("dog", train_text_encoder=True, lora={"use_dora": use_dora})
+    kohya = {key for key in load_file(run.output / "dog.safetensors") if key.startswith("lora_te")}
+    assert len({key.partition(".")[0] for key in kohya if key.startswith("lora_te1_")}) == 3 * 4  # layers, projections
+    assert all(key.startswith(("lora_te1_text_model_encoder_", "lora_te2_text_model_encoder_")) for key in kohya)
+
+    for folder in (run.output, run.checkpoints / "000003"):  # and diffusers loads every value of them
+        pipeline = StableDiffusionXLPipeline.from_pretrained(tiny_model)
+        pipeline.load_lora_weights(str(folder))
+        for module in MODULES:
+            expected, loaded = getattr(weights, module), lora_state(getattr(pipeline, module))
+            assert loaded.keys() == expected.keys()
+            assert all(torch.equal(loaded[key], expected[key]) for key in expected)
