@@ -15,7 +15,7 @@ def start_run(config: TrainConfig, runs_dir: Path, name: str | None = None) -> t
     Raises MissingExtra without the training packages, and EngineError or CurationError for what preflight finds.
     """
     require("train", "loratui train")
-    checked = preflight(config)
+    checked = preflight(config, runs_dir)
     output_dir = checked.config.output.output_dir
     stem = Path(output_dir).name if output_dir else checked.dataset.root.name
     run = create_run(runs_dir, name or free_name(runs_dir, stem), checked.config)

@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import huggingface_hub.constants
+import PIL.Image
 import pytest
 from datasets import Dataset, Image
 
 from curation.dataset import exclude, open_dataset, save_captions
 from curation.errors import StatedError
 from engine.config import TrainConfig, compose
-from engine.preflight import preflight
+from engine.errors import SeveralProblems
+from engine.memory import MemoryEstimate
+from engine.preflight import examine, preflight
+from engine.preflight.class_images import ClassImages
+from engine.preflight.machine import GpuMemory, check_gpu_memory
+from engine.preflight.space import Disk, check_space
 
 
 def config(photos: Path, **tables: Mapping[str, object]) -> TrainConfig:
@@ -167,15 +173,86 @@ def test_a_hub_model_that_is_not_on_disk_is_refused_offline(
     assert "stabilityai/stable-diffusion-xl-base-1.0" in refusal(config(photos, model=model))
 
 
-def test_flags_that_the_engine_does_not_act_on_are_named(photos: Path) -> None:
-    warnings = preflight(config(photos, run={"report_to": "wandb"}, output={"push_to_hub": True})).warnings
-    assert [word for word in ("wandb", "push_to_hub") if any(word in warning for warning in warnings)] == [
-        "wandb",
-        "push_to_hub",
-    ]
+def test_a_flag_that_the_engine_does_not_act_on_is_named(photos: Path) -> None:
+    (warning,) = preflight(config(photos, output={"push_to_hub": True})).warnings
+    assert "push_to_hub" in warning
+
+
+def test_everything_that_is_wrong_is_told_at_once(photos: Path, tmp_path: Path) -> None:
+    (photos / "notes.jpg").write_text("not a photo")
+    (tmp_path / "file").write_text("")
+    settings = config(
+        photos,
+        concept={"instance_prompt": "a photo of TOKYO"},
+        model={"pretrained_model_name_or_path": str(tmp_path / "sdxl")},
+        optimizer={"use_8bit_adam": True},
+        prior={"with_prior_preservation": True},
+        run={"max_train_steps": 10},
+    )
+    with pytest.raises(SeveralProblems) as caught:
+        preflight(settings, tmp_path / "file" / "runs")
+    said = [problem.problem for problem in caught.value.problems]
+    wanted = ["notes.jpg", "trigger word TOK", "sdxl", "use_8bit_adam", "class_prompt", "is a file"]
+    assert [any(words in each for each in said) for words in wanted] == [True] * len(wanted)
+
+
+def test_a_caption_that_is_cut_is_named_with_its_tokens(photos: Path) -> None:
+    save_captions(open_dataset(photos), {"cat.png": "a photo of TOK " + "very " * 90})
+    (warning,) = preflight(config(photos)).warnings
+    assert "cat.png (95 tokens, 75 read)" in warning and "chunk_captions" in warning
+    assert preflight(config(photos, text_encoder={"chunk_captions": True})).warnings == ()
+
+
+def test_class_images_at_hand_come_first_and_the_missing_ones_are_counted(photos: Path) -> None:
+    prior = {"with_prior_preservation": True, "class_prompt": "a cat", "class_data_dir": str(photos)}
+    found = examine(config(photos, prior=prior), count_memory=False)
+    assert found.class_images == ClassImages(real=4, generated=96)
+    enough = examine(config(photos, prior={**prior, "num_class_images": 3}), count_memory=False)
+    assert enough.class_images == ClassImages(real=3, generated=0)
+    own = examine(config(photos, prior={**prior, "prior_target": "base_model"}), count_memory=False)
+    assert own.class_images is None
+
+
+def test_generated_class_images_of_a_person_are_advised_against(photos: Path) -> None:
+    prior = {"with_prior_preservation": True, "class_prompt": "a photo of a woman"}
+    warnings = preflight(config(photos, concept={"kind": "person"}, prior=prior)).warnings
+    assert any("150 class images will be generated" in warning for warning in warnings)
+
+
+def test_masked_loss_without_a_mask_is_refused_and_photos_without_one_are_named(photos: Path, tmp_path: Path) -> None:
+    settings = config(photos, loss={"masked_loss": True}, data={"mask_dir": str(tmp_path / "masks")})
+    (tmp_path / "masks").mkdir()
+    assert "no photo has a mask" in refusal(settings)
+    PIL.Image.open(photos / "cat.png").convert("L").save(tmp_path / "masks" / "cat.png")
+    (warning,) = preflight(settings).warnings
+    assert "3 of 4 photos have no mask" in warning and "cat.png" not in warning
+
+
+def test_a_run_that_does_not_fit_on_the_disk_is_refused_with_its_largest_part(tmp_path: Path) -> None:
+    disk = Disk({"checkpoints": 9 * 10**9, "exports": 10**9}, 9, 10**9, free=10**9, folder=tmp_path)
+    (problem,) = check_space(disk)
+    assert "10 GB, most of it checkpoints, and 1.0 GB are free" in problem.problem
+
+
+def test_what_will_be_written_is_told_part_by_part(photos: Path, tmp_path: Path) -> None:
+    disk = examine(config(photos), tmp_path, count_memory=False).disk
+    assert disk and disk.parts["latents"] == 4 * 4 * 2 * 4 * 128 * 128 * 4  # photos, crops, mean and std, channels
+    flips = examine(config(photos, data={"random_flip": True}), tmp_path, count_memory=False).disk
+    assert flips and flips.parts["latents"] == 2 * disk.parts["latents"]
+    assert disk.folder == tmp_path and 0 < disk.needed < disk.free
+
+
+def test_a_gpu_that_seems_too_small_is_told_with_what_saves_memory(photos: Path) -> None:
+    counted = MemoryEstimate(1, 1, 1, 1, 1, 1, 1, 1, 1, {"training": 14 * 10**9, "sampling": 10**9})
+    settings = config(photos, run={"gradient_checkpointing": True})
+    (warning,) = check_gpu_memory(settings, GpuMemory(counted, None, 12 * 10**9, 16 * 10**9))
+    assert "While training the run takes about 14 GB" in warning and "12 GB are free" in warning
+    assert "low_memory" in warning and "gradient_checkpointing (" not in warning
+    assert list(check_gpu_memory(settings, GpuMemory(counted, None, 15 * 10**9, 16 * 10**9))) == []
 
 
 def test_preflight_loads_no_training_library() -> None:
-    code = "import engine.preflight, engine.start, sys; print([m for m in ('torch', 'diffusers') if m in sys.modules])"
+    rooms = "engine.preflight, engine.memory, engine.start, engine.sample_prompts"
+    code = f"import {rooms}, sys; print([m for m in ('torch', 'diffusers') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,93 @@
+"""The machine of a run: its model within reach, its packages installed, its output writable, its GPU large enough."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from curation.errors import StatedError
+from engine.config import TrainConfig
+from engine.errors import EngineError
+from engine.memory import MemoryEstimate, estimate, free_gpu_memory
+from engine.model_files import model_problem
+from engine.sizes import gigabytes
+from engine.trackers import tracker_problem
+
+
+@dataclass(frozen=True)
+class GpuMemory:
+    """What a run takes, and what there is, in bytes.
+
+    estimate: None where it could not be counted, and then `unknown` says why.  free, total: None without a GPU.
+    """
+
+    estimate: MemoryEstimate | None
+    unknown: str | None
+    free: int | None
+    total: int | None
+
+
+def check_machine(config: TrainConfig, runs_dir: Path) -> Iterator[StatedError | str]:
+    """All but the GPU's memory. The hub is asked only for a model that is not on this disk."""
+    if problem := model_problem(config.model):
+        yield problem
+    if problem := tracker_problem(config):
+        yield problem
+    needs_bitsandbytes = [
+        name
+        for name, is_on in (
+            ("use_8bit_adam", config.optimizer.use_8bit_adam),
+            ("quantize = nf4", config.model.quantize == "nf4"),
+        )
+        if is_on
+    ]
+    if needs_bitsandbytes and not find_spec("bitsandbytes"):
+        yield EngineError(
+            f"{' and '.join(needs_bitsandbytes)} needs the package bitsandbytes, which is not installed.",
+            "Run: pip install bitsandbytes",
+        )
+    if config.output.push_to_hub:
+        yield "push_to_hub: the files stay in output/; upload them with `hf upload` when the run has finished."
+    yield from _check_writable(runs_dir)
+
+
+def ask_gpu_memory(config: TrainConfig) -> GpuMemory:
+    """Count what a resolved config takes, and ask what is free. Takes seconds the first time."""
+    free, total = free_gpu_memory() or (None, None)
+    try:
+        return GpuMemory(estimate(config), None, free, total)
+    except EngineError as error:
+        return GpuMemory(None, str(error), free, total)
+
+
+def check_gpu_memory(config: TrainConfig, gpu: GpuMemory | None) -> Iterator[str]:
+    """A warning, as the count was never compared with a GPU: what would be saved by what, when it seems too much."""
+    if gpu is None or gpu.estimate is None or gpu.free is None or gpu.estimate.total <= gpu.free:
+        return
+    run, model = config.run, config.model
+    savings = [
+        ("gradient_checkpointing (slower)", not run.gradient_checkpointing),
+        ("train_batch_size = 1 with gradient_accumulation_steps (slower)", run.train_batch_size > 1),
+        ("low_memory (slower, the frozen UNet in 8 bits)", model.quantize is None),
+        ("a smaller resolution", True),
+    ]
+    options = ", ".join(option for option, is_open in savings if is_open)
+    yield (
+        f"While {gpu.estimate.hungriest} the run takes about {gigabytes(gpu.estimate.total)} of GPU memory, and "
+        f"{gigabytes(gpu.free)} are free. These save some: {options}."
+    )
+
+
+def _check_writable(runs_dir: Path) -> Iterator[EngineError]:
+    place = nearest_existing(runs_dir)
+    if not place.is_dir():
+        yield EngineError(f"Runs cannot be kept in {runs_dir}: {place} is a file.", "Name a folder with --runs-dir.")
+    elif not os.access(place, os.W_OK | os.X_OK):
+        yield EngineError(f"Nothing can be written to {place}.", "Name a folder that is yours with --runs-dir.")
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path, or the innermost of its parents that is there."""
+    absolute = path.absolute()
+    return next(place for place in (absolute, *absolute.parents) if place.exists())

@@ -1,0 +1,89 @@
+"""The disk that a run needs, part by part, and what is free where it goes."""
+
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.config import TrainConfig
+from engine.errors import EngineError
+from engine.memory import MemoryEstimate
+from engine.plan import Plan
+from engine.preflight.class_images import ClassImages
+from engine.preflight.machine import nearest_existing
+from engine.sample_prompts import sample_prompts
+from engine.sizes import gigabytes
+
+FLOAT32 = 4  # bytes
+PNG_BYTES = 2  # for each pixel of a photograph, measured on scikit-image's: 1.2 to 1.9
+POSTERIOR = 2 * 4 * FLOAT32  # mean and deviation of four channels, for each pixel of the latents
+PROMPT = (77 * 2048 + 1280) * FLOAT32  # prompt_embeds and pooled_prompt_embeds of SDXL
+EXPORTS = 2  # files that hold the whole LoRA: diffusers' and kohya's
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes that a run writes by part, at most, and what is free in `folder`.
+
+    checkpoints: how many are counted; further ones, after so many minutes, are not.  each_checkpoint: bytes.
+    """
+
+    parts: Mapping[str, int]
+    checkpoints: int
+    each_checkpoint: int
+    free: int
+    folder: Path
+
+    @property
+    def needed(self) -> int:
+        return sum(self.parts.values())
+
+
+def disk_needed(
+    config: TrainConfig, plan: Plan, class_images: ClassImages | None, memory: MemoryEstimate | None, runs_dir: Path
+) -> Disk:
+    """What a run will write into `runs_dir`; without a memory count, the LoRA's size is not known and left out."""
+    pixels = config.data.resolution**2
+    lora = memory.trained_parameters * FLOAT32 if memory else 0
+    each_checkpoint = lora + (memory.optimizer if memory else 0)
+    checkpoints = math.ceil(plan.total_steps / config.run.checkpointing_steps)
+    at_class = class_images.real + class_images.generated if class_images else 0
+    parts = {
+        "checkpoints": checkpoints * each_checkpoint,
+        "exports": EXPORTS * lora,
+        "latents": (plan.photos + at_class) * _crops(config) * POSTERIOR * pixels // 64 if _caches(config) else 0,
+        "prompt embeddings": PROMPT * (plan.photos + 1),
+        "class images": (class_images.generated if class_images else 0) * PNG_BYTES * pixels,
+        "samples": _samples(config, plan) * PNG_BYTES * pixels,
+    }
+    folder = nearest_existing(runs_dir)
+    return Disk(parts, checkpoints, each_checkpoint, shutil.disk_usage(folder).free, folder)
+
+
+def check_space(disk: Disk) -> Iterator[EngineError]:
+    """What is needed is free."""
+    if disk.needed > disk.free:
+        most = max(disk.parts, key=lambda part: disk.parts[part])
+        yield EngineError(
+            f"The run writes about {gigabytes(disk.needed)}, most of it {most}, and {gigabytes(disk.free)} are free in "
+            f"{disk.folder}.",
+            "Make room, name another disk with --runs-dir, or raise checkpointing_steps.",
+        )
+
+
+def _caches(config: TrainConfig) -> bool:
+    return config.data.cache_latents
+
+
+def _crops(config: TrainConfig) -> int:
+    """Cached crops of each photo."""
+    crops = 1 if config.data.center_crop else config.data.crop_variants
+    return crops * (2 if config.data.random_flip else 1)
+
+
+def _samples(config: TrainConfig, plan: Plan) -> int:
+    """Sample pictures over the run; the end always has some."""
+    sample = config.sample
+    times = math.ceil(plan.total_steps / (sample.validation_steps or plan.total_steps))
+    return times * sample.num_validation_images * len(sample_prompts(config))
