@@ -13,14 +13,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from engine.chunks import MOST_CHUNKS
 from engine.errors import EngineError
 from engine.export import file_names
-from engine.model_files import model_problem, resolve_model
-from engine.models import Models, compute_dtype, default_device, load_vae
+from engine.models import Models, compute_dtype, default_device, load_models
+from engine.prompts import encode_prompts
 from engine.rundir import RunDir
-from engine.settings import ModelSection
+from engine.settings import ModelSection, TextEncoderSection
 from engine.tokens import replace_abstractions, run_tokens
 
+SDXL_TEXT = TextEncoderSection()  # no more layers skipped, 77 tokens
 # What diffusers, peft and safetensors raise for a file that is not what it should be.
 UNLOADABLE = (SafetensorError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError)
 
@@ -33,10 +35,12 @@ def sample_images(
     guidance_scale: float,
     seed: int,
     size: int,
+    text_encoder: TextEncoderSection = SDXL_TEXT,
 ) -> list[Image.Image]:
     """One picture of `size` pixels a side for each prompt, with the models as they are in memory.
 
     The models are left in the training mode that they were in.  The global random state is not touched.
+    text_encoder: how prompts are read, where that is not SDXL's own way.
     """
     modules: list[nn.Module] = [models.unet, models.vae, models.text_encoder, models.text_encoder_2]
     training = [module for part in modules for module in part.modules() if module.training]
@@ -50,6 +54,7 @@ def sample_images(
             guidance_scale=guidance_scale,
             seed=seed,
             size=size,
+            text_encoder=text_encoder,
         )
     finally:
         for module in training:
@@ -101,18 +106,8 @@ def load_run_pipeline(run: RunDir, dtype: torch.dtype, device: torch.device) -> 
 
 
 def load_base_pipeline(model: ModelSection, dtype: torch.dtype, device: torch.device) -> StableDiffusionXLPipeline:
-    """The base model alone, as a pipeline, with the VAE as training has it."""
-    if problem := model_problem(model):
-        raise problem
-    pipeline: Any = StableDiffusionXLPipeline.from_pretrained(
-        resolve_model(model.pretrained_model_name_or_path),
-        dtype=dtype,
-        revision=model.revision,
-        variant=model.variant,
-        add_watermarker=False,
-        vae=load_vae(model, dtype),
-    )
-    return pipeline.to(device)
+    """The base model alone, as a pipeline, as training has it. Raises EngineError when it cannot be loaded."""
+    return pipeline_of(load_models(model, dtype, device))
 
 
 def render(
@@ -123,16 +118,18 @@ def render(
     guidance_scale: float,
     seed: int,
     size: int,
+    text_encoder: TextEncoderSection = SDXL_TEXT,
 ) -> np.ndarray:
     """One picture for each prompt, the first from `seed`, the next from seed + 1, and so on.
 
+    text_encoder: how prompts are read, where that is not SDXL's own way: clip_skip, chunk_captions.
     Returns float32, shape (prompts, size, size, 3), in 0 to 1.  The noise is drawn on the CPU: the same on any device.
     """
     pipeline.set_progress_bar_config(disable=True)
     pictures = []
     for index, prompt in enumerate(prompts):
         latents: Any = pipeline(
-            prompt,
+            **_prompt_arguments(pipeline, prompt, text_encoder),
             height=size,
             width=size,
             num_inference_steps=num_inference_steps,
@@ -142,6 +139,15 @@ def render(
         ).images  # pyright: ignore[reportAttributeAccessIssue]
         pictures.append(_decode(pipeline, latents))
     return np.concatenate(pictures)
+
+
+@torch.no_grad()
+def _prompt_arguments(pipeline: Any, prompt: str, text_encoder: TextEncoderSection) -> dict[str, Any]:
+    """A prompt as the pipeline takes it; in chunks, which diffusers does not know, as embeddings."""
+    if not text_encoder.chunk_captions:
+        return {"prompt": prompt, "clip_skip": text_encoder.clip_skip}
+    prompt_embeds, pooled = encode_prompts(pipeline, [prompt], text_encoder.clip_skip, MOST_CHUNKS)
+    return {"prompt_embeds": prompt_embeds, "pooled_prompt_embeds": pooled}
 
 
 @torch.no_grad()
@@ -176,7 +182,8 @@ def generate(
     size: int,
 ) -> list[Image.Image]:
     """One picture for each prompt from the run's exported files; trigger words in prompts become new tokens."""
-    device, tokens = default_device(), run_tokens(run.config())
+    config, device = run.config(), default_device()
+    tokens = run_tokens(config)
     pixels = render(
         load_run_pipeline(run, compute_dtype(None, device), device),
         [replace_abstractions(prompt, tokens) for prompt in prompts],
@@ -184,6 +191,7 @@ def generate(
         guidance_scale=guidance_scale,
         seed=seed,
         size=size,
+        text_encoder=config.text_encoder,
     )
     return [to_image(picture) for picture in pixels]
 

@@ -1,22 +1,28 @@
-"""A run from its config to verified files: photos, model, class images, training, export, verification."""
+"""A run from its config to verified files: photos, model, class images, rehearsal, training, export, verification."""
 
 import os
+from collections.abc import Sequence
 
 import torch
 
-from engine.checkpoints import load_checkpoint, newest_checkpoint
+from engine.batches import prior_from_base_model
+from engine.checkpoints import Checkpoint, load_checkpoint, newest_checkpoint
 from engine.class_images import class_examples, generate_class_images
 from engine.config import TrainConfig
-from engine.data.examples import read_examples
+from engine.data.examples import Example, read_examples
 from engine.data.latents import Posteriors
 from engine.data.samples import Samples, class_image_samples, photo_samples
 from engine.errors import EngineError
-from engine.events import Finished, Paused, Phase, Progress, Started, Stopped, Verified, Warned
+from engine.events import ClassImages, Finished, Paused, Phase, Progress, Started, Stopped, Verified, Warned
 from engine.export import export
+from engine.low_memory import offload
+from engine.model_files import model_identity
 from engine.models import Models, compute_dtype, default_device, load_models, silence_libraries
 from engine.plan import Plan, plan, resolve
-from engine.rundir import RunDir
-from engine.trainer import Emit, Ending, Trainer, asked_to_end
+from engine.rehearsal import rehearse
+from engine.rundir import Ending, RunDir
+from engine.trackers import tracked
+from engine.trainer import Emit, Trainer
 from engine.verify import verify_export
 from engine.weights import TrainedWeights, add_trainables, apply_weights
 
@@ -28,6 +34,11 @@ def follow(run: RunDir, emit: Emit) -> Finished | Stopped | Paused:
     """
     silence_libraries()
     config = resolve(run.config())
+    with tracked(run, config, emit) as emit_and_track:
+        return _follow(run, config, emit_and_track)
+
+
+def _follow(run: RunDir, config: TrainConfig, emit: Emit) -> Finished | Stopped | Paused:
     examples = read_examples(config)
     the_plan = plan(config, len(examples))
     folder, passed_over = newest_checkpoint(run)
@@ -41,22 +52,13 @@ def follow(run: RunDir, emit: Emit) -> Finished | Stopped | Paused:
     emit(Phase(phase="loading"))
     models = load_models(config.model, compute_dtype(config.run.mixed_precision, device), device)
     if ending := _make_class_images(run, config, models, emit):
-        if ending == "stopped" and checkpoint:
-            add_trainables(models, config)
-            apply_weights(models, checkpoint.weights)
-            export_and_verify(run, config, checkpoint.weights, models, emit)
-        return Paused(step=step) if ending == "paused" else Stopped(step=step)
-    posteriors = Posteriors(
-        lambda: models.vae, "", models.vae.dtype, None, lambda message: emit(Warned(message=message))
-    )
-    photos = photo_samples(examples, config, posteriors)
-    class_images = None
-    if config.prior.with_prior_preservation:
-        class_images = class_image_samples(class_examples(run, config), config, posteriors)
-    for samples in filter(None, (photos, class_images)):
-        _cache_latents(samples, photos, samples_between(config, step, the_plan.total_steps), emit)
+        return _end_before_training(ending, run, config, models, checkpoint, emit)
+    positions = range(step * the_plan.samples_per_step, the_plan.total_steps * the_plan.samples_per_step)
+    photos, class_images = _samples(run, config, models, examples, positions, emit)
 
     trainer = Trainer(run, config, the_plan, models, photos, class_images, emit, checkpoint)
+    if step < the_plan.total_steps:
+        emit(rehearse(trainer))
     ending = trainer.train()
     if ending == "paused":
         return Paused(step=trainer.step)
@@ -100,24 +102,51 @@ def _started(run: RunDir, the_plan: Plan, step: int, device: torch.device) -> St
 
 def _make_class_images(run: RunDir, config: TrainConfig, models: Models, emit: Emit) -> Ending | None:
     """Generate the class images that are missing, unless the run is asked to end meanwhile: then returns how."""
-    if not config.prior.with_prior_preservation:
+    if not config.prior.with_prior_preservation or prior_from_base_model(config):
         return None
     emit(Phase(phase="class_images"))
     for done, missing in generate_class_images(run, config, models):
         emit(Progress(phase="class_images", done=done, total=missing))
-        if ending := asked_to_end(run):
+        if ending := run.asked_to_end():
             return ending
+    generated = sum(example.path.parent == run.class_images for example in class_examples(run, config))
+    emit(ClassImages(real=len(class_examples(run, config)) - generated, generated=generated))
     return None
 
 
-def samples_between(config: TrainConfig, step: int, last_step: int) -> range:
-    """The positions of the samples that steps step + 1 to last_step train on."""
-    samples_per_step = config.run.train_batch_size * config.run.gradient_accumulation_steps
-    return range(step * samples_per_step, last_step * samples_per_step)
+def _end_before_training(
+    ending: Ending, run: RunDir, config: TrainConfig, models: Models, checkpoint: Checkpoint | None, emit: Emit
+) -> Stopped | Paused:
+    """A stop exports what an earlier worker had trained, if it had."""
+    step = checkpoint.state.step if checkpoint else 0
+    if ending == "paused":
+        return Paused(step=step)
+    if checkpoint:
+        add_trainables(models, config)
+        apply_weights(models, checkpoint.weights)
+        export_and_verify(run, config, checkpoint.weights, models, emit)
+    return Stopped(step=step)
 
 
-def _cache_latents(samples: Samples, photos: Samples, positions: range, emit: Emit) -> None:
-    for done, total in samples.cache_latents(positions, photos.size):
-        if done == 1:
-            emit(Phase(phase="caching"))
-        emit(Progress(phase="caching", done=done, total=total))
+def _samples(
+    run: RunDir, config: TrainConfig, models: Models, examples: Sequence[Example], positions: range, emit: Emit
+) -> tuple[Samples, Samples | None]:
+    """Photos and class images, with the latents at `positions` cached, after which the VAE leaves the GPU."""
+    posteriors = Posteriors(
+        lambda: models.vae,
+        model_identity(config.model),
+        models.vae.dtype,
+        run.path.parent / ".cache" / "latents",
+        lambda message: emit(Warned(message=message)),
+    )
+    photos, class_images = photo_samples(examples, config, posteriors), None
+    if config.prior.with_prior_preservation and not prior_from_base_model(config):
+        class_images = class_image_samples(class_examples(run, config), config, posteriors)
+    for samples in filter(None, (photos, class_images)):
+        for done, total in samples.cache_latents(positions, photos.size):
+            if done == 1:
+                emit(Phase(phase="caching"))
+            emit(Progress(phase="caching", done=done, total=total))
+    if config.data.cache_latents:
+        offload(models, "vae")
+    return photos, class_images

@@ -19,6 +19,7 @@ from engine.errors import EngineError
 
 State = Literal["queued", "starting", "running", "paused", "stopped", "finished", "failed", "died"]
 Request = Literal["stop", "pause", "checkpoint", "sample"]
+Ending = Literal["finished", "stopped", "paused"]
 
 # A worker that has not taken the lock by then is not coming: importing torch from a cold network disk takes a minute.
 STARTING_SECONDS = 180.0
@@ -165,6 +166,12 @@ class RunDir:
         except FileNotFoundError:
             return False
         return True
+
+    def asked_to_end(self) -> Ending | None:
+        """How the run was asked to end since the last look, if it was."""
+        if self.take_request("stop"):
+            return "stopped"
+        return "paused" if self.take_request("pause") else None
 
     def clear_requests(self) -> None:
         """Forget what was asked of an earlier worker."""

@@ -61,7 +61,8 @@ class Tracking:
     """
 
     def __init__(self, tracker: "GeneralTracker", run: RunDir, emit: Callable[[Event], None]) -> None:
-        self._tracker, self._run, self._emit = tracker, run, emit
+        self._tracker: Any = tracker
+        self._run, self._emit = run, emit
         self._works = True
 
     def __call__(self, event: Event) -> None:
@@ -87,7 +88,7 @@ class Tracking:
     def _log_picture(self, sample: Sample) -> None:
         path = self._run.path / sample.path
         key = f"sample/{path.stem.rpartition('-')[2]}"
-        tracker: Any = self._tracker
+        tracker = self._tracker
         if tracker.name == "trackio":  # accelerate has no pictures for it
             import trackio  # pyright: ignore[reportMissingImports]
 

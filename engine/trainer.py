@@ -3,51 +3,71 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from curation.atomic import writing
 from curation.text import visible
+from engine.batches import Batches, prior_from_base_model
 from engine.chance import draw_seed
-from engine.checkpoints import Checkpoint, TrainState, save_checkpoint
+from engine.checkpoints import Checkpoint, TrainState, newest_checkpoint, save_checkpoint
 from engine.config import TrainConfig
-from engine.data.samples import Batch, Samples, with_class_images
+from engine.data.samples import Batch, Samples
 from engine.errors import EngineError
 from engine.events import Checkpoint as CheckpointEvent
-from engine.events import Event, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
-from engine.generate import sample_images
+from engine.events import Event, MicroBatchHalved, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
+from engine.learning import STEPS_TO_MOVE, not_learning
 from engine.lora import lora_parameters
 from engine.losses import DiffusionLoss
+from engine.low_memory import offload
 from engine.models import Models
 from engine.optimizers import (
-    FlatGroup,
-    flatten,
+    ParameterGroup,
+    group_parameters,
     lr_schedule,
     make_optimizer,
     optimizer_state,
     restore_optimizer,
     set_rates,
 )
+from engine.out_of_memory import gpu_is_full
 from engine.plan import Plan, trains_text
-from engine.prompts import PromptEncoder, sample_prompt
-from engine.rundir import RunDir
+from engine.prior import predict_as_base
+from engine.prompts import PromptEncoder
+from engine.rundir import Ending, RunDir
+from engine.sampling import write_samples
 from engine.step import training_loss
-from engine.tokens import replace_abstractions
+from engine.tokens import keep_norm, placeholder_rows, vocabulary_std
 from engine.weights import TrainedWeights, add_trainables, apply_weights, trained_weights
 
 Emit = Callable[[Event], None]
-Ending = Literal["finished", "stopped", "paused"]
 
-MOST_SKIPPED_IN_A_ROW = 10
+
+@dataclass(frozen=True)
+class Update:
+    """What an optimizer step saw. prior_loss: None without class images.  grad_norm: before clipping.
+
+    photos: names.  Nothing was changed where `flaw` says what was not finite.
+    """
+
+    loss: float
+    prior_loss: float | None
+    grad_norm: float
+    photos: tuple[str, ...]
+
+    @property
+    def flaw(self) -> str | None:
+        if not math.isfinite(self.loss):
+            return "the loss"
+        return None if math.isfinite(self.grad_norm) else "a gradient"
 
 
 class Trainer:
     """One run's training, from its first step or a checkpoint's to the last.
 
     Adds the adapters and new tokens to `models`.  photos, class_images: where samples come from.
-    emit: takes every event.  checkpoint: where to go on from.
+    emit: takes every event.  checkpoint: where to go on from.  clock: seconds, for checkpoints by the minute.
     """
 
     def __init__(
@@ -60,37 +80,49 @@ class Trainer:
         class_images: Samples | None,
         emit: Emit,
         checkpoint: Checkpoint | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.run, self.config, self.plan, self.models = run, config, plan, models
-        self.photos, self.class_images, self.emit = photos, class_images, emit
+        self.emit, self.clock = emit, clock
+        timesteps = models.noise_scheduler.config["num_train_timesteps"]
+        self.batches = Batches(config, photos, class_images, timesteps)
         self.device, self.dtype = models.unet.device, models.unet.dtype
         self.step, self.pivoted, self.skipped_in_a_row = 0, False, 0
+        self.micro_batch, self.phase, self.saved_at = config.run.train_batch_size, "", clock()
         self.tokens = add_trainables(models, config)
+        encoders = (models.text_encoder, models.text_encoder_2)
+        rows = [(placeholder_rows(encoder), vocabulary_std(encoder)) for encoder in encoders]
+        self.new_rows = [(new, std) for new, std in rows if new is not None]
         self.prompts = PromptEncoder(models, self.tokens, config.text_encoder, run.path.parent / ".cache")
+        self.captions_are_cached = False
+        self.base_class_prompt: tuple[Tensor, Tensor] | None = None
+        if prior_from_base_model(config):
+            with self._autocast():
+                self.base_class_prompt = self.prompts.encode_as_base(config.prior.class_prompt or "")
         if checkpoint:
             apply_weights(models, checkpoint.weights)  # before flattening, which copies
-        self.groups = _flat_groups(models, config)
+        self.groups = _groups(models, config)
         self.optimizer = make_optimizer(self.groups, config.optimizer, config.text_encoder)
         self.lr_factor = lr_schedule(config.optimizer, plan.total_steps)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        if config.run.gradient_checkpointing:
+            models.unet.enable_gradient_checkpointing()
+        if config.run.torch_compile:
+            models.unet.compile()
         if checkpoint:
             self._restore(checkpoint)
 
     def train(self) -> Ending:
         """Step until all steps are done or the run is asked to end; the last step always has a checkpoint.
 
-        Raises EngineError when too many steps in a row give no finite loss.
+        Raises EngineError when too many steps in a row give no finite loss, or the GPU is full.
         """
-        if self.config.run.gradient_checkpointing:
-            self.models.unet.enable_gradient_checkpointing()
-        if not trains_text(self.config) or self.pivoted:
-            self._encode_captions()
-        self._start_phase("training")
+        self.saved_at = self.clock()
         while self.step < self.plan.total_steps:
-            if not self.pivoted and self.plan.pivot_step is not None and self.step >= self.plan.pivot_step:
-                self._pivot()
+            self.prepare()
+            self.enter("training")
             self._train_step()
-            ending = asked_to_end(self.run)
+            ending = self.run.asked_to_end()
             is_last = self.step == self.plan.total_steps
             if self._checkpoint_is_due() or ending or is_last:
                 self._save_checkpoint(must=ending is not None or is_last)
@@ -100,55 +132,125 @@ class Trainer:
                 return ending
         return "finished"
 
+    @property
+    def text_trains(self) -> bool:
+        """Whether new tokens or text encoders train at this step."""
+        return trains_text(self.config) and not self.pivoted
+
+    def prepare(self) -> None:
+        """At the pivot, end the text side's training; where it rests, encode the captions a last time."""
+        if self.text_trains and self.plan.pivot_step is not None and self.step >= self.plan.pivot_step:
+            self._freeze_text()
+            self.emit(Pivot(step=self.step))
+        if not self.text_trains and not self.captions_are_cached:
+            self._cache_captions()
+
+    def enter(self, phase: str) -> None:
+        """Say what begins, unless it goes on; where steps are taken, what trains is in training mode, for dropout."""
+        if phase == self.phase:
+            return
+        self.phase = phase
+        self.emit(Phase(phase=phase))
+        if phase in ("training", "rehearsal"):
+            self.models.unet.train()
+            self.models.text_encoder.train(self.text_trains)
+            self.models.text_encoder_2.train(self.text_trains)
+
+    def update(self, position: int) -> Update:
+        """One optimizer step on the samples from `position` on: gradients, clipping, update.
+
+        Where loss or gradients are not finite, nothing is changed.  Raises EngineError when the GPU is full.
+        """
+        set_rates(self.optimizer, self.lr_factor(self.step))
+        losses, photos = self._gradients(position)
+        grad_norm = self._clip_gradients()
+        priors = [loss.prior.item() for loss in losses if loss.prior is not None]
+        update = Update(
+            loss=sum(loss.total.item() for loss in losses) / len(losses),
+            prior_loss=sum(priors) / len(priors) if priors else None,
+            grad_norm=grad_norm,
+            photos=tuple(photos),
+        )
+        if update.flaw is None:
+            self.scaler.step(self.optimizer)
+            self._keep_norm()
+        self.scaler.update()
+        self._zero_gradients()
+        return update
+
     def weights(self) -> TrainedWeights:
         """A copy of what has been trained so far."""
         return trained_weights(self.models, self.tokens)
 
+    def checkpoint(self) -> Checkpoint:
+        """All that a resume needs, as it is now."""
+        state = TrainState(self.step, self.pivoted, torch.get_num_threads(), self.scaler.state_dict())
+        return Checkpoint(state, self.weights(), optimizer_state(self.optimizer))
+
+    def peak_memory(self) -> int | None:
+        """The most bytes that the run had on the GPU; None on a CPU."""
+        return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
+
     def _train_step(self) -> None:
-        """One optimizer step: micro-batches, clipping, update. Left out, and said, when it is not finite."""
+        """One step of the run, told. Left out, and said, when it is not finite."""
         began = time.perf_counter()
-        run = self.config.run
-        set_rates(self.optimizer, self.lr_factor(self.step))
+        update = self.update(self.step * self.plan.samples_per_step)
+        self.step += 1
+        if update.flaw is None:
+            self.skipped_in_a_row = 0
+            self._emit_step(update, time.perf_counter() - began)
+        else:
+            self._skip(update.flaw, update.photos)
+        should_have_moved = self.step == self.plan.warmup_steps + STEPS_TO_MOVE
+        if should_have_moved and (problem := not_learning(self.models.unet, self.optimizer)):
+            self.emit(Warned(message=f"Nothing is learned after {self.step} steps: {problem}"))
+
+    def _gradients(self, position: int) -> tuple[list[DiffusionLoss], list[str]]:
+        """Gradients of a step's samples and their losses; where the GPU is full, of smaller micro-batches.
+
+        The samples and every draw stay the same, but for the masks of LoRA dropout.
+        """
+        while True:
+            try:
+                return self._accumulate(position)
+            except torch.OutOfMemoryError as error:
+                self._zero_gradients()
+                if not self.config.run.oom_retry or self.micro_batch == 1:
+                    raise gpu_is_full(self.config) from error
+            # Here, where the error no longer holds on to what it was given of the GPU.
+            self._halve_micro_batch()
+
+    def _accumulate(self, position: int) -> tuple[list[DiffusionLoss], list[str]]:
+        """Forward and backward of all micro-batches of the step whose samples begin at `position`."""
         losses: list[DiffusionLoss] = []
         names: list[str] = []
-        for micro_batch in range(run.gradient_accumulation_steps):
-            position = (self.step * run.gradient_accumulation_steps + micro_batch) * run.train_batch_size
-            batch = self._batch(position)
+        for place in range(position, position + self.plan.samples_per_step, self.micro_batch):
+            batch = self.batches.batch(place, self.micro_batch).to(self.device)
             names += batch.photos
-            losses.append(self._backward(batch, position))
-        grad_norm = self._clip_gradients()
-        loss = sum(loss.total.item() for loss in losses) / len(losses)
-        is_finite = math.isfinite(loss) and math.isfinite(grad_norm)
-        if is_finite:
-            self.scaler.step(self.optimizer)
-        self.scaler.update()
-        for group in self.groups:
-            group.zero_grad()
-        self.step += 1
-        if is_finite:
-            self.skipped_in_a_row = 0
-            self._emit_step(loss, losses, grad_norm, time.perf_counter() - began)
-        else:
-            self._skip("the loss" if not math.isfinite(loss) else "a gradient", names)
+            losses.append(self._backward(batch, place))
+        return losses, names
 
-    def _batch(self, position: int) -> Batch:
-        """The micro-batch whose first sample stands at `position`, on the device, with class images if asked for."""
-        size = self.config.run.train_batch_size
-        timesteps = self.models.noise_scheduler.config["num_train_timesteps"]
-        offset = self.config.loss.noise_offset
-        batch = self.photos.batch(position, size, timesteps, offset)
-        if self.class_images:
-            shape = self.photos.size(position)
-            batch = with_class_images(batch, self.class_images.batch(position, size, timesteps, offset, shape))
-        return batch.to(self.device)
+    def _halve_micro_batch(self) -> None:
+        """The largest size of at most half that divides the batch."""
+        batch = self.config.run.train_batch_size
+        self.micro_batch = max(size for size in range(1, self.micro_batch // 2 + 1) if batch % size == 0)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        micro_batches = self.plan.samples_per_step // self.micro_batch
+        self.emit(
+            MicroBatchHalved(step=self.step, micro_batch=self.micro_batch, gradient_accumulation_steps=micro_batches)
+        )
 
     def _backward(self, batch: Batch, position: int) -> DiffusionLoss:
         """Forward and backward of one micro-batch; gradients add up in the flat tensors."""
         torch.manual_seed(draw_seed(self.config.run.seed, "dropout", position))  # LoRA dropout has no generator
         with self._autocast():
             prompt_embeds, pooled_prompt_embeds = self.prompts.encode(batch.captions)
-            loss = training_loss(self.models, batch, prompt_embeds, pooled_prompt_embeds, self.config)
-        self.scaler.scale(loss.total / self.config.run.gradient_accumulation_steps).backward()
+            base_prediction = None
+            if self.base_class_prompt:
+                base_prediction = predict_as_base(self.models, batch, *self.base_class_prompt)
+            loss = training_loss(self.models, batch, prompt_embeds, pooled_prompt_embeds, self.config, base_prediction)
+        self.scaler.scale(loss.total * (self.micro_batch / self.plan.samples_per_step)).backward()
         return DiffusionLoss(loss.total.detach(), None if loss.prior is None else loss.prior.detach())
 
     def _clip_gradients(self) -> float:
@@ -156,15 +258,18 @@ class Trainer:
         for group in self.groups:
             group.check_views()
         self.scaler.unscale_(self.optimizer)
-        flats = [group.flat for group in self.groups if group.trains]
+        flats = [tensor for group in self.groups if group.trains for tensor in group.tensors]
         return nn.utils.clip_grad_norm_(flats, self.config.optimizer.max_grad_norm).item()
 
-    def _pivot(self) -> None:
-        """End the text side's training; from here on captions are encoded once and the text encoders rest."""
-        self._freeze_text()
-        self.emit(Pivot(step=self.step))
-        self._encode_captions()
-        self._start_phase("training")
+    def _keep_norm(self) -> None:
+        """Keep the new tokens' embeddings near the vocabulary's norm, as long as they train."""
+        if self.text_trains:
+            for rows, std in self.new_rows:
+                keep_norm(rows, std)
+
+    def _zero_gradients(self) -> None:
+        for group in self.groups:
+            group.zero_grad()
 
     def _freeze_text(self) -> None:
         for group in self.groups:
@@ -172,69 +277,69 @@ class Trainer:
                 group.freeze()
         self.pivoted = True
 
-    def _encode_captions(self) -> None:
-        self._start_phase("caching")
-        sources = [self.photos, *([self.class_images] if self.class_images else [])]
-        captions = sorted({example.caption for source in sources for example in source.examples})
-        with self._autocast():
-            for done in self.prompts.cache(captions):
-                self.emit(Progress(phase="caching", done=done, total=len(captions)))
+    def _cache_captions(self) -> None:
+        """Encode every caption a last time, and let the text encoders leave the GPU.
 
-    def _start_phase(self, phase: str) -> None:
-        self.emit(Phase(phase=phase))
-        if phase == "training":  # for LoRA dropout; sampling and caching leave the modules in eval mode
-            self.models.unet.train()
-            text_trains = trains_text(self.config) and not self.pivoted
-            self.models.text_encoder.train(text_trains)
-            self.models.text_encoder_2.train(text_trains)
+        Where tags are shuffled the captions are too many to list: they are encoded as they come.
+        """
+        self.captions_are_cached = True
+        captions = self.batches.captions()
+        self.enter("caching")
+        with self._autocast():
+            for done in self.prompts.cache(captions or ()):
+                self.emit(Progress(phase="caching", done=done, total=len(captions or ())))
+        if captions:
+            offload(self.models, "text_encoder", "text_encoder_2")
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
 
-    def _emit_step(self, loss: float, losses: Sequence[DiffusionLoss], grad_norm: float, seconds: float) -> None:
-        run, unet = self.config.run, self.optimizer.param_groups[0]
-        samples = run.train_batch_size * run.gradient_accumulation_steps
-        priors = [loss.prior.item() for loss in losses if loss.prior is not None]
+    def _emit_step(self, update: Update, seconds: float) -> None:
+        unet = self.optimizer.param_groups[0]
         d = unet.get("d")
         self.emit(
             Step(
                 step=self.step,
-                epoch=(self.step - 1) * samples // self.photos.length + 1,
-                loss=loss,
-                prior_loss=sum(priors) / len(priors) if priors else None,
+                epoch=self.batches.epoch((self.step - 1) * self.plan.samples_per_step),
+                loss=update.loss,
+                prior_loss=update.prior_loss,
                 lr={
                     group.name: settings["lr"] if group.trains else 0.0
                     for group, settings in zip(self.groups, self.optimizer.param_groups, strict=True)
                 },
                 d=d,
                 effective_lr=unet["lr"] * (1.0 if d is None else d),
-                grad_norm=grad_norm,
+                grad_norm=update.grad_norm,
                 seconds=seconds,
-                samples_per_second=samples / seconds,
-                memory=torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None,
+                samples_per_second=self.plan.samples_per_step / seconds,
+                memory=self.peak_memory(),
             )
         )
 
-    def _skip(self, what: str, names: Sequence[str]) -> None:
-        self.emit(Skipped(step=self.step, reason=f"{what} was not a finite number", photos=list(names)))
+    def _skip(self, flaw: str, photos: Sequence[str]) -> None:
+        self.emit(Skipped(step=self.step, reason=f"{flaw} was not a finite number", photos=list(photos)))
         self.skipped_in_a_row += 1
-        if self.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
-            photos = ", ".join(visible(name) for name in dict.fromkeys(names))
-            raise EngineError(
-                f"{self.skipped_in_a_row} steps in a row gave no finite loss or gradients, the last one on {photos}.",
-                "Start a new run with mixed_precision = 'bf16' or 'no', or with a lower learning_rate.",
-            )
+        if self.skipped_in_a_row < self.config.run.max_skipped_steps:
+            return
+        newest, _ = newest_checkpoint(self.run)
+        kept = f"The last good checkpoint is that of step {int(newest.name)}. " if newest else ""
+        named = ", ".join(visible(name) for name in dict.fromkeys(photos))
+        raise EngineError(
+            f"{self.skipped_in_a_row} steps in a row gave no finite loss or gradients, the last one on {named}.",
+            f"{kept}Start a new run with mixed_precision = 'bf16' or 'no', or with a lower learning_rate.",
+        )
 
     def _checkpoint_is_due(self) -> bool:
+        run = self.config.run
         asked = self.run.take_request("checkpoint")
-        return asked or self.step % self.config.run.checkpointing_steps == 0
+        late = run.checkpointing_minutes is not None and self.clock() - self.saved_at >= 60 * run.checkpointing_minutes
+        return asked or late or self.step % run.checkpointing_steps == 0
 
     def _save_checkpoint(self, must: bool) -> None:
         """must: a failure ends the run; else it is a warning, and the next checkpoint may fare better."""
-        scaler = self.scaler.state_dict()
-        state = TrainState(self.step, self.pivoted, torch.get_num_threads(), scaler)
+        self.saved_at = self.clock()
         try:
-            folder = save_checkpoint(self.run, Checkpoint(state, self.weights(), optimizer_state(self.optimizer)))
+            folder = save_checkpoint(self.run, self.checkpoint())
         except OSError as error:
             message = f"The checkpoint of step {self.step} could not be written: {error.strerror}."
             if must:
@@ -268,44 +373,19 @@ class Trainer:
 
     def _sample(self) -> None:
         """Write sample pictures. A failure is a warning: the pictures are not worth a run."""
-        self._start_phase("sampling")
+        self.enter("sampling")
         try:
-            self._write_samples()
+            for path, prompt in write_samples(self.models, self.config, self.run.samples, self.step):
+                self.emit(Sample(step=self.step, path=str(path.relative_to(self.run.path)), prompt=prompt))
         except Exception as error:  # noqa: BLE001 - whatever it is, training can go on
             self.emit(Warned(message=f"No sample pictures at step {self.step}: {type(error).__name__}: {error}"))
-        if self.step < self.plan.total_steps:
-            self._start_phase("training")
-
-    def _write_samples(self) -> None:
-        config = self.config
-        prompt = sample_prompt(config)
-        images = sample_images(
-            self.models,
-            [replace_abstractions(prompt, self.tokens)] * config.sample.num_validation_images,
-            num_inference_steps=config.sample.num_inference_steps,
-            guidance_scale=config.sample.guidance_scale,
-            seed=config.run.seed,
-            size=config.data.resolution,
-        )
-        for number, image in enumerate(images):
-            path = self.run.samples / f"{self.step:06d}-{number}.png"
-            with writing(path) as temporary:
-                image.save(temporary, format="PNG")
-            self.emit(Sample(step=self.step, path=str(path.relative_to(self.run.path)), prompt=prompt))
 
 
-def asked_to_end(run: RunDir) -> Ending | None:
-    """How the run was asked to end since the last look, if it was."""
-    if run.take_request("stop"):
-        return "stopped"
-    return "paused" if run.take_request("pause") else None
-
-
-def _flat_groups(models: Models, config: TrainConfig) -> list[FlatGroup]:
+def _groups(models: Models, config: TrainConfig) -> list[ParameterGroup]:
     """What trains: the UNet's LoRA, and new tokens or the text encoders' LoRA."""
-    groups = [flatten("unet", lora_parameters(models.unet))]
+    groups = [group_parameters("unet", lora_parameters(models.unet), config.optimizer)]
     encoders = (models.text_encoder, models.text_encoder_2)
     text = [parameter for encoder in encoders for parameter in encoder.parameters() if parameter.requires_grad]
     if trains_text(config):
-        groups.append(flatten("text", text))
+        groups.append(group_parameters("text", text, config.optimizer))
     return groups

@@ -25,7 +25,8 @@ def test_a_run_is_followed_from_its_config_to_verified_files(
     assert (end.type, end.step) == ("finished", STEPS)
     assert [event.phase for event in of_type(events, Phase)] == [
         "loading",
-        "caching",  # latents, as the crops are fixed
+        "caching",  # latents
+        "rehearsal",
         "training",
         "caching",  # captions, at the pivot
         "training",

@@ -1,6 +1,7 @@
 """Short runs on the tiny model, and how tests look into them."""
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,7 +41,7 @@ def short_config(photos: Path, model: Path, **sections: Mapping[str, Any]) -> Tr
         "model": {"pretrained_model_name_or_path": str(model)},
         "lora": {"rank": 4, "lora_dropout": 0.1},
         "run": {"max_train_steps": STEPS, "checkpointing_steps": 1000},
-        "sample": {"num_validation_images": 0, "num_inference_steps": 2},
+        "sample": {"num_validation_images": 0, "num_inference_steps": 2, "validation_prompt": "TOK, asleep"},
     }
     for name, values in sections.items():
         flags.setdefault(name, {}).update(values)
@@ -62,18 +63,20 @@ def train_in(folder: Path, settings: TrainConfig, seen: Callable[[RunDir, Event]
     return trainer, events
 
 
-def trainer_of(run: RunDir, config: TrainConfig, emit: Emit = nothing) -> Trainer:
+def trainer_of(
+    run: RunDir, config: TrainConfig, emit: Emit = nothing, clock: Callable[[], float] = time.monotonic
+) -> Trainer:
     device = torch.device("cpu")
     models = load_models(config.model, compute_dtype(config.run.mixed_precision, device), device)
     examples = read_examples(config)
     posteriors = Posteriors(lambda: models.vae, "", models.vae.dtype, None, print)
     photos = photo_samples(examples, config, posteriors)
     class_images = None
-    if config.prior.with_prior_preservation:
+    if config.prior.with_prior_preservation and config.prior.prior_target == "class_images":
         class_images = class_image_samples(class_examples(run, config), config, posteriors)
     folder, _ = newest_checkpoint(run)
     checkpoint = load_checkpoint(folder) if folder else None
-    return Trainer(run, config, plan(config, len(examples)), models, photos, class_images, emit, checkpoint)
+    return Trainer(run, config, plan(config, len(examples)), models, photos, class_images, emit, checkpoint, clock)
 
 
 def pause_after(*steps: int) -> Callable[[RunDir, Event], None]:
@@ -109,7 +112,7 @@ def last_files(run: RunDir) -> dict[str, bytes]:
     """The bytes of the last checkpoint's weights and optimizer."""
     folder, _ = newest_checkpoint(run)
     assert folder
-    return {name: (folder / name).read_bytes() for name in ("weights.safetensors", "optimizer.safetensors")}
+    return {file.name: file.read_bytes() for file in folder.glob("*.safetensors")}
 
 
 def of_type(events: list[Event], kind: type[T]) -> list[T]:
