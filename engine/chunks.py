@@ -46,7 +46,7 @@ def cut_captions(captions: Mapping[str, str], config: TrainConfig, tokenizer: Pa
     chunks = most_chunks(text_encoder)
     cut = []
     for name, caption in captions.items():
-        words = trigger_pattern(triggers).sub(STAND_IN, caption).split()
+        words = trigger_pattern(triggers).sub(STAND_IN, caption).split(" ")
         counts = [
             token_count(word, [STAND_IN], text_encoder.num_new_tokens_per_abstraction, tokenizer) for word in words
         ]

@@ -81,11 +81,10 @@ def _encode(
 def _chunk_ids(tokenizer: Any, prompt: str, chunks: int) -> list[list[int]]:
     """The prompt's chunks, each of 77 ids: start, up to 75 of the prompt, end, padding."""
     if chunks == 1:
-        texts = [tokenizer(prompt, add_special_tokens=False).input_ids[:TEXT_TOKENS]]
+        ids = tokenizer(prompt, add_special_tokens=False, truncation=True, max_length=TEXT_TOKENS).input_ids
+        texts = [ids]
     else:
-        words = prompt.split()
-        ids_of_words = tokenizer(words, add_special_tokens=False).input_ids if words else []
-        texts = split_chunks(ids_of_words)[:chunks]
+        texts = split_chunks(tokenizer(prompt.split(" "), add_special_tokens=False).input_ids)[:chunks]
     start, end, padding = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
     return [[start, *text, end, *[padding] * (TEXT_TOKENS - len(text))] for text in texts]
 

@@ -161,13 +161,14 @@ class Networks:
 
     def read(self, prompts: list[str], clip_skip: int) -> tuple[Tensor, Tensor]:
         """Hidden states after the last layer but one (but 1 + clip_skip), and the output at the end mark, projected."""
-        hidden = []
+        hidden, last, ends = [], torch.empty(0), []
         for tokenizer, encoder in zip(self.tokenizers, (self.text_encoder, self.text_encoder_2), strict=True):
             ids: Any = tokenizer(prompts, padding="max_length", max_length=77, truncation=True, return_tensors="pt")
             output = encoder(ids.input_ids, output_hidden_states=True)
             hidden.append(output.hidden_states[-2 - clip_skip])
+            last = output.last_hidden_state
             ends = [row.index(tokenizer.eos_token_id) for row in ids.input_ids.tolist()]
-        pooled = self.text_encoder_2.text_projection(output.last_hidden_state[range(len(ends)), ends])
+        pooled = self.text_encoder_2.text_projection(last[range(len(ends)), ends])
         return torch.cat(hidden, dim=-1), pooled
 
     def read_long(self, prompt: str, clip_skip: int) -> tuple[Tensor, Tensor]:
@@ -280,7 +281,7 @@ def merge_lora(module: nn.Module, leaves: Mapping[str, Tensor]) -> None:
         layer.weight = weight
 
 
-def whole_table(text_encoder: Any, rows: Tensor) -> nn.Parameter:
+def whole_table(text_encoder: Any, rows: Tensor) -> Tensor:
     """All embeddings as one parameter, the new tokens' at its end."""
     table = nn.Embedding.from_pretrained(
         torch.cat([text_encoder.get_input_embeddings().weight.detach(), rows]), freeze=False
