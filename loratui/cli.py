@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from curation.errors import StatedError
+from engine.errors import each_problem
 from loratui.commands import (
     caption,
     demo,
@@ -87,17 +88,19 @@ def main() -> None:
     try:
         app()
     except StatedError as error:
-        _refuse(error.problem, error.remedy)
+        _refuse(*((each.problem, each.remedy) for each in each_problem(error)))
     except OSError as error:  # a full disk, a read-only folder, a path that runs through a file
         where = f" ({error.filename})" if error.filename else ""
         _refuse(
-            f"The system refused: {error.strerror or error}{where}.",
-            "Check that this place is there, may be written to, and has room.",
+            (
+                f"The system refused: {error.strerror or error}{where}.",
+                "Check that this place is there, may be written to, and has room.",
+            )
         )
 
 
-def _refuse(problem: str, remedy: str) -> NoReturn:
-    """Say what is wrong and what to do, and exit; called while an exception is handled."""
+def _refuse(*refusals: tuple[str, str]) -> NoReturn:
+    """Say what is wrong and what to do, each in turn, and exit; called while an exception is handled."""
     from rich.console import Console
     from rich.text import Text
 
@@ -106,6 +109,7 @@ def _refuse(problem: str, remedy: str) -> NoReturn:
     if "--debug" in sys.argv:
         traceback.print_exc()
     console = Console(stderr=True, soft_wrap=True)
-    console.print(Text.assemble(("Error: ", "bold red"), visible(problem)))
-    console.print(Text(visible(remedy)))
+    for problem, remedy in refusals:
+        console.print(Text.assemble(("Error: ", "bold red"), visible(problem)))
+        console.print(Text(visible(remedy)))
     sys.exit(2)

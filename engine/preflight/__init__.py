@@ -13,12 +13,12 @@ from curation.errors import StatedError
 from engine.config import TrainConfig
 from engine.contradictions import against_the_plan, beyond_the_plan, contradictions, idle_settings, odd_rates
 from engine.errors import refuse
-from engine.memory import MemoryEstimate, free_gpu_memory
+from engine.memory import free_gpu_memory
 from engine.plan import Plan, plan, resolve
 from engine.preflight.captions import check_captions
 from engine.preflight.class_images import ClassImages, check_class_images, count_class_images
 from engine.preflight.frozen import frozen
-from engine.preflight.machine import GpuMemory, ask_gpu_memory, check_gpu_memory, check_machine
+from engine.preflight.machine import GpuMemory, ask_gpu_memory, check_gpu_memory, check_machine, models_to_fetch
 from engine.preflight.photos import check_photos, open_photos
 from engine.preflight.space import Disk, check_space, disk_needed
 
@@ -29,6 +29,7 @@ class Examination:
 
     config: resolved, or as it was given where it contradicts itself.  dataset, plan: None where the photos cannot be
     opened.  class_images: None where none are used.  disk: None without a plan.  gpu: None where it was not counted.
+    to_fetch: names of models that are not on this disk.
     """
 
     config: TrainConfig
@@ -39,16 +40,12 @@ class Examination:
     class_images: ClassImages | None = None
     disk: Disk | None = None
     gpu: GpuMemory | None = None
+    to_fetch: tuple[str, ...] = ()
 
     @property
     def is_ready(self) -> bool:
         """Whether nothing keeps the run from starting."""
         return not self.problems
-
-    @property
-    def memory(self) -> MemoryEstimate | None:
-        """The GPU memory that was counted."""
-        return self.gpu.estimate if self.gpu else None
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,8 @@ def examine(config: TrainConfig, runs_dir: Path = Path("runs"), count_memory: bo
         disk = disk_needed(config, arithmetic, class_images, memory.estimate if memory else None, runs_dir)
         said += check_space(disk)
     said += check_gpu_memory(config, memory)
-    return Examination(config, *_sorted(said), dataset, arithmetic, class_images, disk, memory)
+    to_fetch = models_to_fetch(config)
+    return Examination(config, *_sorted(said), dataset, arithmetic, class_images, disk, memory, to_fetch)
 
 
 def _sorted(said: Iterable[StatedError | str]) -> tuple[tuple[StatedError, ...], tuple[str, ...]]:

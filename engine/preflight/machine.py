@@ -10,7 +10,8 @@ from curation.errors import StatedError
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.memory import MemoryEstimate, estimate, free_gpu_memory
-from engine.model_files import model_problem
+from engine.model_files import find_model, model_problem
+from engine.model_names import TINY
 from engine.sizes import gigabytes
 from engine.trackers import tracker_problem
 
@@ -50,6 +51,15 @@ def check_machine(config: TrainConfig, runs_dir: Path) -> Iterator[StatedError |
     if config.output.push_to_hub:
         yield "push_to_hub: the files stay in output/; upload them with `hf upload` when the run has finished."
     yield from _check_writable(runs_dir)
+
+
+def models_to_fetch(config: TrainConfig) -> tuple[str, ...]:
+    """The base model and the replacement VAE, as far as they are not on this disk."""
+    model = config.model
+    names = {model.pretrained_model_name_or_path: model.revision}
+    if model.pretrained_vae_model_name_or_path:
+        names[model.pretrained_vae_model_name_or_path] = None
+    return tuple(name for name, revision in names.items() if name != TINY and find_model(name, revision) is None)
 
 
 def ask_gpu_memory(config: TrainConfig) -> GpuMemory:
