@@ -4,7 +4,9 @@ They are diffusers' `train_dreambooth_lora_sdxl_advanced.py`'s, numbered as they
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,12 +15,16 @@ from safetensors.torch import load_file
 
 from engine import start
 from engine.config import TrainConfig, compose
+from engine.data.samples import Batch, with_class_images
 from engine.errors import ConfigError
+from engine.generate import pipeline_of
 from engine.lora import lora_state
-from engine.models import load_models
+from engine.models import Models, load_models
 from engine.optimizers import group_parameters, make_optimizer, optimizer_state
 from engine.plan import resolve
+from engine.prompts import PromptEncoder
 from engine.recipe import follow
+from engine.step import training_loss
 from engine.weights import MODULES, TrainedWeights, add_trainables, load_weights
 from tests.engine.conftest import MakeRun
 from tests.engine.training import PIVOT, STEPS, Train, nothing
@@ -36,6 +42,63 @@ def test_fault_1_the_optimizer_ignores_the_pivot(optimizer: str, train: Train) -
     assert all(torch.equal(rows[PIVOT - 1], later) for later in rows[PIVOT:])
     lora = [torch.cat([tensor.flatten() for tensor in weights.unet.values()]) for weights in after]
     assert not torch.equal(lora[-2], lora[-1]), "and the UNet's LoRA to the end"
+
+
+def text_side(mode: str, folder: Path, models: Models, **text_encoder: Any) -> PromptEncoder:
+    """What encodes captions where the text encoders are frozen, learn new tokens ("ti"), or train a LoRA."""
+    settings = {"train_text_encoder_ti": mode == "ti", "train_text_encoder": mode == "lora", **text_encoder}
+    model = {"pretrained_model_name_or_path": str(folder)}
+    config = TrainConfig.model_validate({"model": model, "lora": {"rank": 2}, "text_encoder": settings})
+    return PromptEncoder(models, add_trainables(models, config), config.text_encoder, None)
+
+
+def batch_of(*captions: str, timestep: int = 500, seed: int = 0) -> Batch:
+    """Random latents under these captions, each with time ids of its own."""
+    chance, size = torch.Generator().manual_seed(seed), len(captions)
+    return Batch(
+        photos=captions,
+        captions=captions,
+        latents=torch.randn(size, 4, 8, 8, generator=chance),
+        time_ids=torch.randint(0, 2000, (size, 6), generator=chance).float(),
+        noise=torch.randn(size, 4, 8, 8, generator=chance),
+        timesteps=torch.full((size,), timestep),
+    )
+
+
+@pytest.mark.parametrize("chunk_captions", [False, True])
+@pytest.mark.parametrize("mode", ["frozen", "ti", "lora"])
+def test_fault_3_prompts_are_tokenised_without_start_and_end(
+    mode: str, chunk_captions: bool, tiny_model: Path, tiny_models: Models
+) -> None:
+    """There: `add_special_tokens=False`, except with new tokens."""
+    prompts = text_side(mode, tiny_model, tiny_models, chunk_captions=chunk_captions)
+    given: list[torch.Tensor] = []
+    for encoder in (tiny_models.text_encoder, tiny_models.text_encoder_2):
+        encoder.register_forward_pre_hook(lambda _module, arguments: given.append(arguments[0]))
+    prompts.encode(["a photo of TOK"])
+    prompt = "a photo of <s0><s1>" if mode == "ti" else "a photo of TOK"
+    for ids, tokenizer in zip(given, (tiny_models.tokenizer, tiny_models.tokenizer_2), strict=True):
+        text: Any = tokenizer(prompt, add_special_tokens=False).input_ids
+        expected = [tokenizer.bos_token_id, *text, tokenizer.eos_token_id]
+        assert ids[0, : len(expected)].tolist() == expected
+
+
+@pytest.mark.parametrize("text_encoder", [{}, {"clip_skip": 1}, {"chunk_captions": True}], ids=str)
+def test_fault_4_with_new_tokens_the_last_of_them_is_pooled_instead_of_the_end(
+    text_encoder: dict[str, Any], tiny_model: Path, tiny_models: Models
+) -> None:
+    """There: the published eos_token_id of 2, with which the highest id is pooled in training and not in use."""
+    _, pooled = text_side("ti", tiny_model, tiny_models, **text_encoder).encode(["a photo of TOK in the snow"])
+    prompt = "a photo of <s0><s1> in the snow"
+    ids: Any = tiny_models.tokenizer_2(prompt, return_tensors="pt").input_ids
+    assert ids[0].argmax() != ids.shape[1] - 1
+    states = tiny_models.text_encoder_2.text_model(ids).last_hidden_state
+    torch.testing.assert_close(pooled, tiny_models.text_encoder_2.text_projection(states[:, -1]))
+
+    pipeline: Any = pipeline_of(tiny_models)  # what samples
+    clip_skip = text_encoder.get("clip_skip")
+    sampled = pipeline.encode_prompt(prompt, do_classifier_free_guidance=False, clip_skip=clip_skip)[2]
+    torch.testing.assert_close(pooled, sampled)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -78,6 +141,47 @@ def test_fault_8_an_absolute_or_nested_output_dir_loses_the_files_at_the_end(
     assert files == {"pytorch_lora_weights.safetensors", "huggy.safetensors", "huggy_emb.safetensors", "README.md"}
 
 
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("mode", ["frozen", "ti", "lora"])
+def test_fault_10_clip_skip_is_ignored_where_the_text_encoders_are_frozen(
+    mode: str, cached: bool, tiny_model: Path, tiny_models: Models
+) -> None:
+    """There: it lands in another argument; with prior preservation as well, that is a TypeError."""
+    prompts = text_side(mode, tiny_model, tiny_models, clip_skip=1)
+    if cached:
+        list(prompts.cache(["a photo of TOK"]))
+    prompt_embeds, _ = prompts.encode(["a photo of TOK"])
+    prompt = "a photo of <s0><s1>" if mode == "ti" else "a photo of TOK"
+    pipeline: Any = pipeline_of(tiny_models)
+    skipped = pipeline.encode_prompt(prompt, do_classifier_free_guidance=False, clip_skip=1)[0]
+    unskipped = pipeline.encode_prompt(prompt, do_classifier_free_guidance=False)[0]
+    torch.testing.assert_close(prompt_embeds, skipped)
+    assert not torch.allclose(prompt_embeds, unskipped, atol=1e-2)
+
+
+def test_fault_11_beyond_a_batch_of_one_class_images_meet_the_captions_of_photos(
+    tiny_model: Path, tiny_models: Models
+) -> None:
+    """There: embeddings of photo, class image, photo, class image for pictures in another order."""
+    settings = {"loss": {"snr_gamma": None}, "prior": {"prior_loss_weight": 0.5}}
+    config = TrainConfig.model_validate(settings)
+    prompts = text_side("frozen", tiny_model, tiny_models)
+    photos = batch_of("a photo of a dog", "a red cup on the table", seed=1)
+    class_images = batch_of("a woman", "a man at the sea", seed=2)
+
+    def loss(batch: Batch) -> float:
+        return training_loss(tiny_models, batch, *prompts.encode(batch.captions), config).total.item()
+
+    def sample(batch: Batch, index: int) -> Batch:
+        tensors = {"latents", "time_ids", "noise", "timesteps", "photos", "captions"}
+        return replace(batch, **{name: getattr(batch, name)[index : index + 1] for name in tensors})
+
+    with torch.no_grad():
+        together = loss(with_class_images(photos, class_images))
+        photo, prior = (sum(loss(sample(batch, i)) for i in range(2)) / 2 for batch in (photos, class_images))
+    assert together == pytest.approx(photo + 0.5 * prior, rel=1e-6)
+
+
 def test_fault_12_prodigy_with_new_tokens_and_the_default_rates_cannot_step() -> None:
     """There: a RuntimeError of the optimizer at the first step, because the two default rates differ."""
     resolved = resolve(compose(flags={"optimizer": {"optimizer": "prodigy"}}).config)
@@ -97,6 +201,22 @@ def test_fault_12_rates_that_prodigy_cannot_take_are_told_before_training() -> N
     with pytest.raises(ConfigError, match="Prodigy takes one rate") as error:
         resolve(compose(flags=flags).config)
     assert "Set both to 1.0" in error.value.remedy
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_fault_13_min_snr_is_not_a_number_where_no_signal_is_left(prediction_type: str, tiny_model: Path) -> None:
+    """There: 0 / 0 at the last timestep of a schedule with zero terminal SNR."""
+    zero_snr = {"prediction_type": prediction_type, "rescale_betas_zero_snr": True}
+    model = {"pretrained_model_name_or_path": str(tiny_model), **zero_snr}
+    config = TrainConfig.model_validate({"model": model, "loss": {"snr_gamma": 5.0}})
+    models = load_models(config.model, torch.float32, torch.device("cpu"))
+    prompts = PromptEncoder(models, add_trainables(models, config), config.text_encoder, None)
+    batch = batch_of("a photo of TOK", timestep=999)
+    loss = training_loss(models, batch, *prompts.encode(batch.captions), config).total
+    loss.backward()
+    assert loss.isfinite()
+    trained = [parameter for parameter in models.unet.parameters() if parameter.requires_grad]
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trained)
 
 
 def test_fault_14_doras_magnitudes_are_lost_on_the_way_to_comfyui(make_run: MakeRun) -> None:
