@@ -216,7 +216,8 @@ class Trainer:
             except torch.OutOfMemoryError as error:
                 self._zero_gradients()
                 if not self.config.run.oom_retry or self.micro_batch == 1:
-                    raise gpu_is_full(self.config) from error
+                    room = torch.cuda.mem_get_info(self.device)[1] if self.device.type == "cuda" else None
+                    raise gpu_is_full(self.config, room) from error
             # Here, where the error no longer holds on to what it was given of the GPU.
             self._halve_micro_batch()
 

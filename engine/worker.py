@@ -17,6 +17,8 @@ from curation.errors import StatedError
 from engine.errors import EngineError
 from engine.events import Event, EventWriter, Failed, Finished, Paused, Skipped, Started, Step, Stopped
 from engine.extras import require
+from engine.out_of_memory import gpu_is_full
+from engine.plan import resolve
 from engine.rundir import RunDir, State
 
 STATUS_SECONDS = 0.5
@@ -110,11 +112,8 @@ def failed(error: Exception, run: RunDir) -> Failed:
     if isinstance(error, StatedError):
         return Failed(problem=error.problem, remedy=error.remedy)
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
-        return Failed(
-            problem="The GPU ran out of memory.",
-            remedy="Set gradient_checkpointing = true, halve train_batch_size and double gradient_accumulation_steps, "
-            f"or lower resolution, then start again. The whole story is in {run.log_file}.",
-        )
+        full = gpu_is_full(resolve(run.config()), None)
+        return Failed(problem=full.problem, remedy=f"{full.remedy} The whole story is in {run.log_file}.")
     message = str(error).strip().split("\n")[0].rstrip(".") or "no message"
     return Failed(problem=f"{type(error).__name__}: {message}.", remedy=f"The whole story is in {run.log_file}.")
 
