@@ -171,7 +171,7 @@ def _new_folder(name: str) -> Path:
     if target.exists():
         raise CurationError(
             f"There is a face pack {name} already, at {visible(str(target))}.",
-            f"Look at it with `loratui models check`, or remove it with `loratui models remove {name}`.",
+            f"Look at it with `loratui models check`, or remove it with `loratui models rm {name}`.",
         )
     return target
 

@@ -1,6 +1,7 @@
 """Fetch a model from the hub into its cache: only what SDXL needs, and taken up again where the line broke."""
 
 import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO
 from engine.errors import EngineError
 from engine.extras import require
 from engine.model_files import WEIGHTS, weight_files
-from engine.model_hub import hub_error, hub_token, is_hub_id
+from engine.model_hub import hub_cache, hub_error, hub_token, is_hub_id, repository_folder
 from engine.model_names import full_name
 
 OnProgress = Callable[[int, int], None]
@@ -52,22 +53,27 @@ def download_model(
     Raises EngineError when the hub refuses or does not answer, there is no room, or it holds neither SDXL nor a VAE.
     """
     require("train", "loratui models add")
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.utils import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import httpx, tqdm
 
     name = full_name(name)
     if not is_hub_id(name):
         raise EngineError(f"There is no model {name}.", "Give a hub id (user/name), a folder or a .safetensors file.")
     try:
         commit, files = _listing(name, revision, variant)
-        cache = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
-        transfer = _Transfer(name, commit, cache / "blobs", on_progress, sum(file.size for file in files))
+        transfer = _Transfer(
+            name, commit, repository_folder(name) / "blobs", on_progress, sum(file.size for file in files)
+        )
         transfer.check_room(files)
         for file in files:
             transfer.fetch(file)
         # The content is there: this gives it its names, and remembers the revision.
         wanted = [file.name for file in files]
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, token=hub_token()))
+        no_bar: Any = functools.partial(tqdm, disable=True)
+        folder = snapshot_download(
+            name, revision=revision, cache_dir=hub_cache(), allow_patterns=wanted, token=hub_token(), tqdm_class=no_bar
+        )
+        return Path(folder)
     except (httpx.HTTPError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
             raise EngineError(
@@ -155,31 +161,12 @@ class _Transfer:
         from huggingface_hub.utils import build_hf_headers, httpx
 
         url = hf_hub_url(self.name, file.name, revision=self.commit)
-        transfer, left = self, TRIES
-
-        class Bar:
-            """Stands where `http_get` would draw a bar of its own."""
-
-            def __init__(self, *arguments: object, **settings: object) -> None: ...
-
-            def __enter__(self) -> "Bar":
-                return self
-
-            def __exit__(self, *error: object) -> None: ...
-
-            def update(self, count: int) -> None:
-                transfer.on_progress(transfer.done + partial.tell(), transfer.total)
-
+        bar: Any = functools.partial(_Bar, lambda: self.on_progress(self.done + partial.tell(), self.total))
+        left = TRIES
         while (size := partial.seek(0, os.SEEK_END)) < file.size:
             try:
-                http_get(
-                    url,
-                    partial,
-                    resume_size=size,
-                    headers=build_hf_headers(token=hub_token()),
-                    expected_size=file.size,
-                    tqdm_class=Bar,  # pyright: ignore[reportArgumentType]
-                )
+                headers = build_hf_headers(token=hub_token())
+                http_get(url, partial, resume_size=size, headers=headers, expected_size=file.size, tqdm_class=bar)
             except httpx.TransportError:
                 left = TRIES if partial.tell() > size else left - 1
                 if not left:
@@ -202,3 +189,18 @@ class _Transfer:
 
     def _partial(self, file: RemoteFile) -> Path:
         return self.blobs / f"{file.etag}.loratui"
+
+
+class _Bar:
+    """Stands where `http_get` would draw a bar of its own."""
+
+    def __init__(self, on_update: Callable[[], None], **settings: object) -> None:
+        self.on_update = on_update
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def update(self, count: int) -> None:
+        self.on_update()

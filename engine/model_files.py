@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.checkpoint_header import checkpoint_problem, read_header
 from engine.errors import EngineError
-from engine.model_hub import DOWNLOAD, hub_problem, is_hub_id
+from engine.model_hub import DOWNLOAD, hub_problem, is_hub_id, repository_folder
 from engine.model_names import TINY, full_name
 from engine.paths import typed_path
 from engine.settings import ModelSection
@@ -35,13 +35,16 @@ def resolve_model(name: str) -> str | Path:
     return path if path.exists() else name
 
 
-def find_model(name: str, revision: str | None = None) -> Path | None:
-    """The folder or file on this disk that `name` stands for, or None; of a hub id, its snapshot in the hub's cache."""
+def find_model(name: str, revision: str | None = None, variant: str | None = None) -> Path | None:
+    """The folder or file on this disk that `name` stands for, or None.
+
+    Of a hub id it is the snapshot in the hub's cache, if all that is loaded of it is there.
+    """
     where = resolve_model(name)
     if isinstance(where, Path):
         return where
-    marker = _cached(where, revision, "model_index.json") or _cached(where, revision, "config.json")
-    return marker.parent if marker else None
+    snapshot = snapshot_folder(where, revision)
+    return snapshot if snapshot and folder_problem(snapshot, variant) is None else None
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -82,15 +85,15 @@ def model_identity(model: ModelSection) -> str:
     Of a snapshot of the hub it is the commit, else names, sizes and times of change: no weights are read.  Raises
     EngineError when they are not on this disk.
     """
-    names = [(model.pretrained_model_name_or_path, model.revision)]
+    named = [(model.pretrained_model_name_or_path, model.revision, model.variant)]
     if model.pretrained_vae_model_name_or_path:
-        names.append((model.pretrained_vae_model_name_or_path, None))
+        named.append((model.pretrained_vae_model_name_or_path, None, None))
     stamps: list[object] = [model.variant]
-    for name, revision in names:
-        path = find_model(name, revision)
+    for name, revision, variant in named:
+        path = find_model(name, revision, variant)
         if path is None:
             raise EngineError(f"The model {name} is not on this disk.", DOWNLOAD.format(name=name))
-        stamps.append(path.name if path.parent.name == "snapshots" else _stamp(path))
+        stamps.append(_commit(path) if path.parent.name == "snapshots" else _stamp(path))
     return hashlib.blake2b(json.dumps(stamps).encode(), digest_size=16).hexdigest()
 
 
@@ -99,10 +102,7 @@ def model_problem(model: ModelSection) -> EngineError | None:
 
     Without a network it takes milliseconds; a hub that does not answer within model_hub.SECONDS counts as out of reach.
     """
-    try:
-        return _base_problem(model) or _vae_problem(model)
-    except EngineError as problem:
-        return problem
+    return _base_problem(model) or _vae_problem(model)
 
 
 def tokenizer_file(model: ModelSection) -> Path | None:
@@ -112,31 +112,46 @@ def tokenizer_file(model: ModelSection) -> Path | None:
     """
     if model.pretrained_model_name_or_path == TINY:
         return None
-    folder = find_model(model.pretrained_model_name_or_path, model.revision)
+    where = resolve_model(model.pretrained_model_name_or_path)
+    folder = where if isinstance(where, Path) else snapshot_folder(where, model.revision)
     files = [folder / "tokenizer" / name for name in VOCABULARIES] if folder else []
     return next((file for file in files if file.is_file()), None)
 
 
+def folder_problem(folder: Path, variant: str | None, replaces_vae: bool = False) -> EngineError | None:
+    """Why the SDXL, or the VAE alone, that lies in `folder` cannot be loaded, or None; only headers are read.
+
+    replaces_vae: another VAE is configured.
+    """
+    try:
+        if not (folder / "model_index.json").is_file():
+            _check_weights(folder, "", variant)
+            return None
+        if problem := _not_sdxl(folder):
+            return problem
+        for part in ("tokenizer", "tokenizer_2"):
+            if not any((folder / part / file).is_file() for file in VOCABULARIES):
+                return _not_diffusers(folder, f"{part}/{VOCABULARIES[0]}")
+        for part in WEIGHTS:
+            if not (part == "vae" and replaces_vae):
+                _check_weights(folder, part, variant)
+    except EngineError as problem:
+        return problem
+    return None
+
+
 def _base_problem(model: ModelSection) -> EngineError | None:
-    name, vae = model.pretrained_model_name_or_path, model.pretrained_vae_model_name_or_path
+    name, replaces_vae = model.pretrained_model_name_or_path, model.pretrained_vae_model_name_or_path is not None
     if name == TINY:
         return None
-    path = find_model(name, model.revision)
+    path = find_model(name, model.revision, model.variant)
     if path is None:
         return _absent(name, model.revision, "model_index.json")
     if is_checkpoint(path):
-        return checkpoint_problem(path, replaces_vae=vae is not None)
+        return checkpoint_problem(path, replaces_vae)
     if not (path / "model_index.json").is_file():
-        return _not_diffusers(f"The folder {path}", "model_index.json")
-    if problem := _not_sdxl(path):
-        return problem
-    for part in ("tokenizer", "tokenizer_2"):
-        if not any((path / part / file).is_file() for file in VOCABULARIES):
-            return _not_diffusers(f"The folder {path}", f"{part}/{VOCABULARIES[0]}")
-    for part in WEIGHTS:
-        if not (part == "vae" and vae):
-            _check_weights(path, part, model.variant)
-    return None
+        return _not_diffusers(path, "model_index.json")
+    return folder_problem(path, model.variant, replaces_vae)
 
 
 def _vae_problem(model: ModelSection) -> EngineError | None:
@@ -148,14 +163,13 @@ def _vae_problem(model: ModelSection) -> EngineError | None:
         return _absent(name, None, "config.json")
     if is_checkpoint(path):
         return EngineError(f"The VAE {path} is a single file.", "Name sdxl-vae-fp16, a hub id or a diffusers folder.")
-    _check_weights(path, "", None)
-    return None
+    return folder_problem(path, None)
 
 
 def _check_weights(folder: Path, part: str, variant: str | None) -> None:
     """Raises EngineError when the config or the weights of `part` are not there, or are cut short."""
     if not (folder / part / "config.json").is_file():
-        raise _not_diffusers(f"The folder {folder}", str(Path(part) / "config.json"))
+        raise _not_diffusers(folder, str(Path(part) / "config.json"))
     for name in weight_files(_names(folder, part), part, variant_on_disk(folder, part, variant)):
         if name.endswith(".safetensors"):
             read_header(folder / name)
@@ -165,18 +179,20 @@ def _names(folder: Path, part: str) -> set[str]:
     return {str(path.relative_to(folder)) for path in (folder / part).glob("*")}
 
 
-def _cached(name: str, revision: str | None, file: str) -> Path | None:
+def snapshot_folder(name: str, revision: str | None) -> Path | None:
+    """What the hub's cache holds of a repository at that revision, be it all or not."""
     if not is_hub_id(name):
         return None
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:  # the base install
-        return None
-    try:
-        found = try_to_load_from_cache(name, file, revision=revision)
-    except ValueError:  # what looks like a hub id, and is none
-        return None
-    return Path(found) if isinstance(found, str) else None
+    repository = repository_folder(name)
+    reference = repository / "refs" / (revision or "main")
+    commit = reference.read_text().strip() if reference.is_file() else revision
+    snapshot = repository / "snapshots" / (commit or "")
+    return snapshot if commit and snapshot.is_dir() else None
+
+
+def _commit(snapshot: Path) -> list[str]:
+    """The commit, and which weights of it are there: a later download may add others."""
+    return [snapshot.name, *sorted(str(file.relative_to(snapshot)) for file in snapshot.rglob("*.safetensors"))]
 
 
 def _stamp(path: Path) -> list[tuple[str, int, int]]:
@@ -195,9 +211,9 @@ def _absent(name: str, revision: str | None, file: str) -> EngineError | None:
     return hub_problem(name, revision, file)
 
 
-def _not_diffusers(what: str, missing: str) -> EngineError:
+def _not_diffusers(folder: Path, missing: str) -> EngineError:
     return EngineError(
-        f"{what} is no diffusers model: it has no {missing}.",
+        f"The folder {folder} is no diffusers model: it has no {missing}.",
         "Name a folder that StableDiffusionXLPipeline.save_pretrained wrote, a .safetensors checkpoint, or a hub id.",
     )
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 from engine.errors import EngineError
 
@@ -13,6 +14,17 @@ DOWNLOAD = "Fetch it first where there is a network: loratui models add {name}"
 def is_hub_id(name: str) -> bool:
     """Whether `name` may be that of a repository on the hub: NAME or USER/NAME."""
     return HUB_ID.fullmatch(name) is not None
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps models: HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub."""
+    home = os.environ.get("HF_HOME", f"{os.environ.get('XDG_CACHE_HOME', '~/.cache')}/huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE", f"{home}/hub")).expanduser()
+
+
+def repository_folder(name: str) -> Path:
+    """Where the hub's cache keeps the model of that hub id: its folder holds `blobs`, `refs` and `snapshots`."""
+    return hub_cache() / f"models--{name.replace('/', '--')}"
 
 
 def hub_token() -> str | bool:

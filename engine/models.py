@@ -145,7 +145,7 @@ def silence_libraries() -> None:
 def _files(model: ModelSection) -> DiffusersFolder | SingleFile:
     """What reads the base model's parts, wherever it lies."""
     name = model.pretrained_model_name_or_path
-    path = find_model(name, model.revision) or download_model(name, model.revision, model.variant)
+    path = find_model(name, model.revision, model.variant) or download_model(name, model.revision, model.variant)
     return SingleFile(path) if is_checkpoint(path) else DiffusersFolder(path, model.variant)
 
 

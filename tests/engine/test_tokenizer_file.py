@@ -26,7 +26,7 @@ def test_in_the_hubs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (repository / "refs" / "main").write_text("abc")
     (repository / "snapshots" / "abc" / "tokenizer").mkdir(parents=True)
     (repository / "snapshots" / "abc" / "tokenizer" / "merges.txt").touch()
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     found = needs_of("somebody/sdxl")
     assert found is not None and found.parts[-3:] == ("abc", "tokenizer", "merges.txt")
 

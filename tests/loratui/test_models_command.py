@@ -1,4 +1,4 @@
-"""`models` adds a face pack with the user's consent, shows it, checks it, and takes it away again."""
+"""`models` adds what the user asks for, with their consent, shows it, checks it, and takes it away again."""
 
 import json
 import os
@@ -20,6 +20,8 @@ from tests.loratui.program import run_loratui
 def packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where packs are kept; none is there, nor can one be fetched."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LORATUI_FACE_PACKS", str(tmp_path / "packs"))
     monkeypatch.setenv("LORATUI_FACE_PACK_URL", "http://127.0.0.1:9")
     return tmp_path / "packs"
@@ -68,7 +70,9 @@ def test_a_pack_is_added_listed_checked_seen_by_doctor_and_removed(packs: Path, 
     model.write_bytes(b"")
     assert check_face_pack().level == "warning" and listed()[0]["used"] is False
 
-    assert run_loratui("models", "remove", "mine").returncode == 0
+    unasked = run_loratui("models", "rm", "mine")
+    assert unasked.returncode == 2 and "--yes" in unasked.stderr and len(listed()) == 1
+    assert run_loratui("models", "rm", "mine", "--yes").returncode == 0
     assert listed() == [] and check_face_pack().level == "info"
     assert list(packs.iterdir()) == []
 
@@ -104,3 +108,45 @@ def test_lint_tells_people_apart_with_a_pack_and_prints_nothing_but_its_report(p
     assert [one["photos"] for one in report["findings"] if one["code"] == "FAC004"] == [["he.png"]]
     assert "FAC001" not in {one["code"] for one in report["skipped"]}
     assert json.loads(run_loratui(*command).stdout)["findings"] == report["findings"], "from what was stored"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from engine.tiny import build_tiny_sdxl
+
+    folder = tmp_path_factory.mktemp("models") / "juggernaut"
+    build_tiny_sdxl(folder)
+    return folder
+
+
+def test_a_folder_of_ones_own_gets_a_name_and_stays_where_it_is(tiny_model: Path) -> None:
+    added = run_loratui("models", "add", tiny_model)
+    assert (added.returncode, added.stdout) == (0, f"{tiny_model}\n"), added.stderr
+    assert "juggernaut" in added.stderr
+    (model,) = json.loads(run_loratui("models", "list", "--json").stdout)["models"]
+    size = sum(path.stat().st_size for path in tiny_model.rglob("*") if path.is_file())
+    assert model == {"name": "juggernaut", "kind": "SDXL", "size": size, "path": str(tiny_model)}
+    assert run_loratui("models", "path", "juggernaut").stdout == added.stdout
+
+    again = run_loratui("models", "add", tiny_model)
+    assert again.returncode == 2 and "is taken" in again.stderr and "--name" in again.stderr
+    assert run_loratui("models", "add", tiny_model, "--name", "mine").returncode == 0
+    assert run_loratui("models", "rm", "juggernaut", "--yes").returncode == 0
+    assert (tiny_model / "model_index.json").is_file()
+    gone = run_loratui("models", "path", "juggernaut")
+    assert gone.returncode == 2 and "not on this disk" in gone.stderr
+
+
+@pytest.mark.parametrize("name", ["sdxl", "faces", "../up", "a b", "\x1b[31m"])
+def test_names_that_are_taken_or_odd_are_refused(tiny_model: Path, name: str) -> None:
+    done = run_loratui("models", "add", tiny_model, "--name", name)
+    assert done.returncode == 2 and "\x1b" not in done.stderr and "Traceback" not in done.stderr
+    assert json.loads(run_loratui("models", "list", "--json").stdout)["models"] == []
+
+
+def test_a_file_that_is_no_model_gets_no_name(tmp_path: Path) -> None:
+    file = tmp_path / "page.safetensors"
+    file.write_text("<html>")
+    done = run_loratui("models", "add", file)
+    assert done.returncode == 2 and "no whole .safetensors file" in done.stderr
+    assert json.loads(run_loratui("models", "list", "--json").stdout)["models"] == []
