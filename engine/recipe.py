@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import torch
 
-from engine.batches import prior_from_base_model
 from engine.checkpoints import Checkpoint, load_checkpoint, newest_checkpoint
-from engine.class_images import class_examples, generate_class_images
+from engine.class_images import class_examples, count_by_origin, generate_class_images
 from engine.config import TrainConfig
-from engine.data.examples import Example, read_examples
+from engine.data.examples import Example, read_examples, uses_class_images
 from engine.data.latents import Posteriors
 from engine.data.samples import Samples, class_image_samples, photo_samples
 from engine.errors import EngineError
@@ -102,15 +101,14 @@ def _started(run: RunDir, the_plan: Plan, step: int, device: torch.device) -> St
 
 def _make_class_images(run: RunDir, config: TrainConfig, models: Models, emit: Emit) -> Ending | None:
     """Generate the class images that are missing, unless the run is asked to end meanwhile: then returns how."""
-    if not config.prior.with_prior_preservation or prior_from_base_model(config):
+    if not uses_class_images(config.prior):
         return None
     emit(Phase(phase="class_images"))
     for done, missing in generate_class_images(run, config, models):
         emit(Progress(phase="class_images", done=done, total=missing))
         if ending := run.asked_to_end():
             return ending
-    generated = sum(example.path.parent == run.class_images for example in class_examples(run, config))
-    emit(ClassImages(real=len(class_examples(run, config)) - generated, generated=generated))
+    emit(ClassImages(**count_by_origin(run, class_examples(run, config))))
     return None
 
 
@@ -140,7 +138,7 @@ def _samples(
         lambda message: emit(Warned(message=message)),
     )
     photos, class_images = photo_samples(examples, config, posteriors), None
-    if config.prior.with_prior_preservation and not prior_from_base_model(config):
+    if uses_class_images(config.prior):
         class_images = class_image_samples(class_examples(run, config), config, posteriors)
     for samples in filter(None, (photos, class_images)):
         for done, total in samples.cache_latents(positions, photos.size):

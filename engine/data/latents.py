@@ -16,7 +16,7 @@ from curation.atomic import write_bytes
 from engine.data.buckets import Crop
 from engine.errors import EngineError
 
-# In memory, half a megabyte each at 1024 px: reading one from disk again takes under a millisecond.
+# In memory, half a megabyte each at 1024 px: reading one from disk again, and checking it, takes 2 ms.
 KEPT_POSTERIORS = 128
 VERSION = 1
 """Of what is kept: a change of resizing or of the file's layout asks for a new one."""
