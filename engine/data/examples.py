@@ -54,7 +54,7 @@ def real_class_images(prior: PriorSection) -> tuple[Path, ...]:
     """
     if not uses_class_images(prior):
         return ()
-    paths = _included(typed_path(prior.class_data_dir)) if prior.class_data_dir else []
+    paths = included_photos(typed_path(prior.class_data_dir)) if prior.class_data_dir else []
     if prior.class_dataset_name and len(paths) < prior.num_class_images:
         folder = photos_folder(prior.class_dataset_name)
         if not folder.is_dir():
@@ -62,7 +62,7 @@ def real_class_images(prior: PriorSection) -> tuple[Path, ...]:
                 f"There is no dataset of class images {visible(prior.class_dataset_name)}.",
                 "Check class_dataset_name: a dataset of the hub (user/name), or a folder.",
             )
-        paths += _included(folder)
+        paths += included_photos(folder)
     return tuple(paths[: prior.num_class_images])
 
 
@@ -71,7 +71,8 @@ def uses_class_images(prior: PriorSection) -> bool:
     return prior.with_prior_preservation and prior.prior_target == "class_images"
 
 
-def _included(folder: Path) -> list[Path]:
+def included_photos(folder: Path) -> list[Path]:
+    """A folder's photos, sorted, without those that its own list leaves out; none where there is no folder."""
     if not folder.is_dir():
         return []
     excluded = read_exclusions(folder)

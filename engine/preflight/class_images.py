@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.dataset import photo_files
 from curation.errors import CurationError, StatedError
 from curation.hub import hub_refusal, photos_folder
 from curation.text import visible
 from engine.config import TrainConfig
+from engine.data.examples import included_photos, uses_class_images
 from engine.errors import ConfigError
 from engine.model_hub import SECONDS
 from engine.paths import typed_path
@@ -31,9 +31,9 @@ class ClassImages:
 def count_class_images(config: TrainConfig) -> ClassImages | None:
     """The class images of a run; None where none are used."""
     prior = config.prior
-    if not prior.with_prior_preservation or prior.prior_target == "base_model":
+    if not uses_class_images(prior):
         return None
-    real = min(sum(len(photo_files(folder)) for folder in _folders(config) if folder.is_dir()), prior.num_class_images)
+    real = min(sum(len(included_photos(folder)) for folder in _folders(config)), prior.num_class_images)
     missing = prior.num_class_images - real
     if missing and (name := _not_yet_fetched(config)):
         return ClassImages(real, 0, fetched_from=name)
@@ -49,7 +49,7 @@ def check_class_images(config: TrainConfig) -> Iterator[StatedError | str]:
         if folder.is_file():
             yield ConfigError(f"class_data_dir {folder} is a file.", "Name a folder; it may be empty or new.")
         elif folder.is_dir():
-            yield from check_decodes(photo_files(folder), f"Replace it in {folder}, or remove it.")
+            yield from check_decodes(included_photos(folder), f"Replace it in {folder}, or remove it.")
     if found.fetched_from:
         yield from _check_reach(found.fetched_from)
     if found.generated and config.concept.kind == "person":
