@@ -15,7 +15,14 @@ from engine.lora import add_adapters
 from engine.models import Models
 from engine.prompts import encode_prompts
 from engine.settings import LoraSection
-from engine.tokens import PlaceholderEmbedding, insert_placeholders, placeholder_tokens, replace_abstractions
+from engine.tokens import (
+    PlaceholderEmbedding,
+    insert_placeholders,
+    keep_norm,
+    placeholder_tokens,
+    replace_abstractions,
+    vocabulary_std,
+)
 
 TOKENS = {"TOK": ("<s0>", "<s1>")}
 
@@ -93,6 +100,51 @@ def test_new_rows_start_with_the_vocabularys_spread_from_the_seed_alone(tiny_mod
     assert torch.equal(torch.sign(rows), torch.sign(torch.randn(rows.shape, generator=generator)))
     enlarged: Any = tiny_models.text_encoder_2.get_input_embeddings()
     assert torch.equal(enlarged.weight[: len(table)], table)
+
+
+def test_new_rows_may_start_from_a_words_own_tokens(tiny_models: Models) -> None:
+    """Of each trigger word anew, over and over until there are enough."""
+    encoders: Any = (tiny_models.text_encoder, tiny_models.text_encoder_2)
+    tables = [encoder.get_input_embeddings().weight.clone() for encoder in encoders]
+    ids: Any = tiny_models.tokenizer("old woman", add_special_tokens=False).input_ids
+    assert len(ids) == 2
+    tokens = {"TOK": ("<s0>", "<s1>", "<s2>"), "DOG": ("<s3>",)}
+    rows = insert_placeholders(tiny_models, tokens, seed=0, initializer_concept="old woman")
+    for table, new in zip(tables, rows, strict=True):
+        assert torch.equal(new, table[[*ids, ids[0], ids[0]]])
+        assert new.dtype == torch.float32
+
+
+def test_a_word_without_tokens_starts_nothing(tiny_models: Models) -> None:
+    with pytest.raises(EngineError, match="initializer_concept is blank"):
+        insert_placeholders(tiny_models, TOKENS, seed=0, initializer_concept=" ")
+
+
+def test_norms_are_kept_near_the_vocabularys(tiny_models: Models) -> None:
+    """Too large or too small by a factor of 4, they come a tenth of that way back, and in the end all of it."""
+    encoder = tiny_models.text_encoder
+    table: Any = encoder.get_input_embeddings()
+    std = table.weight.std().item()
+    rows, _ = insert_placeholders(tiny_models, TOKENS, seed=0)
+    assert vocabulary_std(encoder) == pytest.approx(std)
+    for factor in (4.0, 0.25):
+        rows.data = torch.randn(rows.shape) * std
+        rows.data *= factor * std / rows.data.std()
+        kept = rows.detach().clone()
+        keep_norm(rows, std)
+        torch.testing.assert_close(rows.data, kept * (1 / factor) ** 0.1)
+        for _ in range(100):
+            keep_norm(rows, std)
+        assert rows.std().item() == pytest.approx(std, rel=1e-3)
+
+
+def test_keeping_the_norm_leaves_a_flat_view_in_its_place(tiny_models: Models) -> None:
+    rows, _ = insert_placeholders(tiny_models, TOKENS, seed=0)
+    flat = rows.detach().flatten().clone()
+    rows.data = flat.view_as(rows)
+    keep_norm(rows, 1.0)
+    assert torch.equal(rows.detach().flatten(), flat)
+    assert rows.requires_grad and rows.is_leaf
 
 
 def test_new_tokens_reach_both_encoders_and_gradients_reach_their_rows(tiny_models: Models) -> None:
