@@ -179,7 +179,7 @@ class Project:
     def _recipe_standing(self) -> Standing:
         if not self.dataset:
             return Standing(OPEN, "")
-        return Standing(BLOCKED, "mend") if self.recipe.problem() else Standing(DONE, "ready")
+        return Standing(BLOCKED, "mend") if self.recipe.all_problems() else Standing(DONE, "ready")
 
     def _train_standing(self) -> Standing:
         if not self.monitor:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 from curation.errors import StatedError
 from curation.text import visible
 from engine.config import Composed, compose, sections, to_toml
+from engine.contradictions import contradictions
 from engine.plan import resolve
 from loratui.flags import typed
 
@@ -138,15 +139,9 @@ class Recipe:
             self._composed = compose(flags=self._chosen)
         return self._composed
 
-    def problem(self) -> StatedError | None:
-        """The first thing that is wrong: a field, or settings that contradict each other."""
-        if self.problems:
-            return next(iter(self.problems.values()))
-        try:
-            resolve(self.compose().config)
-        except StatedError as error:
-            return error
-        return None
+    def all_problems(self) -> tuple[StatedError, ...]:
+        """Everything that is wrong: fields, and settings that contradict each other."""
+        return (*self.problems.values(), *contradictions(self.compose().config))
 
     def toml(self) -> str:
         """The text of lora.toml: the settings that matter first, and all that were chosen."""

@@ -1,12 +1,13 @@
 """Recipe: the settings that matter, what they come to, and the lora.toml that holds them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Static
 
 from curation.atomic import write_text
@@ -14,17 +15,24 @@ from curation.errors import StatedError
 from curation.text import visible
 from engine.config import TrainConfig
 from engine.plan import plan, resolve
+from engine.preflight import Examination, examine
 from engine.rundir import RunDir
 from engine.start import start_run
+from loratui.examined import machine_rows, plan_rows
 from loratui.project import CONFIG_FILE
 from loratui.recipe import MAIN_SETTINGS, Setting
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.step import StepScreen
 from loratui.widgets.setting_row import SettingRow
 
+TYPING_SECONDS = 0.6  # without a key, before photos, disk and memory are looked at again
+
 
 class RecipeScreen(StepScreen):
-    """The fourth step: each change is checked as it is typed; `w` writes lora.toml, `s` starts the run."""
+    """The fourth step: each change is checked as it is typed; `w` writes lora.toml, `s` starts the run.
+
+    What settings alone tell is drawn at once; photos, disk, model and GPU memory are examined in the background.
+    """
 
     mode = "recipe"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,6 +47,14 @@ class RecipeScreen(StepScreen):
             super().__init__()
             self.run = run
             self.warnings = warnings
+
+    class Examined(Message, bubble=False):
+        """The checks of a recipe are done."""
+
+        def __init__(self, found: Examination, toml: str) -> None:
+            super().__init__()
+            self.found = found
+            self.toml = toml
 
     class StartRefused(Message, bubble=False):
         """The run could not be started."""
@@ -55,7 +71,7 @@ class RecipeScreen(StepScreen):
                         yield SettingRow(setting, self.project.recipe)
                 yield Static(id="meaning", classes="hint", markup=False)
             with Vertical():
-                with Vertical(classes="panel", id="plan"):
+                with VerticalScroll(classes="panel", id="plan"):
                     yield Static(id="plan-text", markup=False)
                 with VerticalScroll(classes="panel", id="toml"):
                     yield Static(id="toml-text", markup=False)
@@ -64,26 +80,63 @@ class RecipeScreen(StepScreen):
         self._written: str | None = None
         self._starting = False
         self._setting: Setting | None = None
+        self._found: Examination | None = None
+        self._examined = ""
+        self._typing: Timer | None = None
         self.query_one("#settings").border_title = "Settings"
         self.query_one("#plan").border_title = "Plan"
         self.query_one("#toml").border_title = str(CONFIG_FILE)
         self.query(SettingRow).first().children[1].focus()
+
+    def on_screen_resume(self) -> None:
+        self._examined = ""  # photos or captions may be others by now
+        super().on_screen_resume()
 
     def draw(self) -> None:
         recipe, dataset = self.project.recipe, self.project.dataset
         for row in self.query(SettingRow):
             row.show(recipe)
         self._draw_meaning()
-        problem = recipe.problem()
-        if problem:
-            text = f"{problem.problem} {problem.remedy}"
+        toml = recipe.toml()
+        problems = recipe.all_problems()
+        found = self._found if self._examined == toml else None
+        if problems:
+            text = _told(problems)
         elif dataset is None:
             text = "No photos are open: press 1 and name their folder."
+        elif not dataset.trainable:
+            text = "Every photo is left out: there is nothing to train on."
         else:
-            text = _plan_text(recipe.compose().config, len(dataset.trainable))
-        self.query_one("#plan").set_class(problem is not None, "-wrong")
+            text = _plan_text(recipe.compose().config, len(dataset.trainable), found)
+            self._examine_soon()
+        self.query_one("#plan").set_class(bool(problems or (found and found.problems)), "-wrong")
         self.query_one("#plan-text", Static).update(visible_lines(text))
-        self.query_one("#toml-text", Static).update(visible_lines(recipe.toml()))
+        self.query_one("#toml-text", Static).update(visible_lines(toml))
+
+    def _examine_soon(self) -> None:
+        """Examine the recipe when nothing has been typed for a moment, unless it was examined as it is."""
+        if self._typing:
+            self._typing.stop()
+        if self._examined != self.project.recipe.toml():
+            self._typing = self.set_timer(TYPING_SECONDS, self._begin_to_examine)
+
+    def _begin_to_examine(self) -> None:
+        recipe = self.project.recipe
+        self._examine(recipe.compose().config, recipe.toml())
+
+    @work(thread=True, exclusive=True, group="examine", exit_on_error=False)
+    def _examine(self, config: TrainConfig, toml: str) -> None:
+        try:
+            found = examine(config, self.project.runs_dir)
+        except StatedError as error:  # e.g. a folder of class images that may not be read
+            self.app.call_from_thread(self.tell, error)
+        else:
+            self.post_message(self.Examined(found, toml))
+
+    def on_recipe_screen_examined(self, message: Examined) -> None:
+        self._found, self._examined = message.found, message.toml
+        if not self._starting:
+            self.draw()
 
     def on_setting_row_typed(self, event: SettingRow.Typed) -> None:
         self.project.choose(event.setting, event.text)
@@ -128,11 +181,11 @@ photos; its comments are not."
 
     def action_start(self) -> None:
         """Start the run, unless something is wrong; ask when the checks found errors."""
-        problem = self.project.recipe.problem()
+        problems = self.project.recipe.all_problems()
         if self.project.dataset is None:
             self.notify("No photos are open: press 1 and name their folder.")
-        elif problem:
-            self.tell(problem)
+        elif problems:
+            self.tell(problems[0])
         elif self._starting:
             self.notify("The run is being started.")
         elif self.project.report and self.project.report.verdict == "blocked":
@@ -169,18 +222,16 @@ def visible_lines(text: str) -> str:
     return "\n".join(visible(line) for line in text.split("\n"))
 
 
-def _plan_text(config: TrainConfig, photos: int) -> str:
-    if photos == 0:
-        return "Every photo is left out: there is nothing to train on."
+def _plan_text(config: TrainConfig, photos: int, found: Examination | None) -> str:
+    """The plan, and what the examination found: problems first, then what is good to know."""
     config = resolve(config)
-    this = plan(config, photos)
-    pivot = "the text side does not train" if this.pivot_step is None else f"pivot at step {this.pivot_step:,}"
-    rates = f"learning rate {config.optimizer.learning_rate:g}"
-    if this.pivot_step is not None:
-        rates += f", text {config.text_encoder.text_encoder_lr:g}"
-    return (
-        f"{this.total_steps:,} steps, {pivot}\n"
-        f"{this.photos} photos, {this.epochs:,} epochs of {this.steps_per_epoch:,} steps\n"
-        f"{config.optimizer.optimizer}, {rates}\n"
-        f"in a script: loratui train {CONFIG_FILE}"
-    )
+    arithmetic = [text for _, text in plan_rows(config, plan(config, photos))]
+    if found is None:
+        return "\n".join([*arithmetic, "Looking at photos, model, disk and GPU memory ..."])
+    told = [_told(found.problems)] if found.problems else []
+    machine = [f"{label}: {text}" for label, text in machine_rows(found)]
+    return "\n".join([*told, *arithmetic, *machine, *(f"! {warning}" for warning in found.warnings)])
+
+
+def _told(problems: Iterable[StatedError]) -> str:
+    return "\n".join(f"\N{BALLOT X} {each.problem} {each.remedy}" for each in problems)

@@ -8,7 +8,7 @@ from engine.config import load_config
 from engine.errors import ConfigError
 from engine.rundir import list_runs
 from loratui.recipe import INSTANCE_PROMPT, KIND, MAIN_SETTINGS, Recipe, Setting
-from tests.loratui.tui import NARROW, WIDE, app_on, go, sees, wait_for, write
+from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees, wait_for, write
 
 RANK = Setting("lora", "rank", "Rank")
 LEARNING_RATE = Setting("optimizer", "learning_rate", "Learning rate")
@@ -33,7 +33,7 @@ async def test_the_plan_follows_what_is_typed(photos: Path, size: tuple[int, int
         await write(pilot, "80")
         text = await go(pilot)
         assert "80 steps, pivot at step 40" in text
-        assert "4 photos, 20 epochs of 4 steps" in text
+        assert "4 photos, 20 epochs of 4" in text
 
 
 async def test_a_value_that_does_not_fit_is_told_at_once_and_stops_the_start(photos: Path) -> None:
@@ -56,6 +56,39 @@ train_text_encoder_ti = true
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "4")
         await sees(pilot, "are both", "Keep one", "✗ mend")
+
+
+async def test_all_contradictions_are_told_together(photos: Path) -> None:
+    (Path.cwd() / "lora.toml").write_text(f"""
+[data]
+instance_data_dir = "{photos}"
+[optimizer]
+use_8bit_adam = true
+[prior]
+with_prior_preservation = true
+""")
+    async with app_on(photos).run_test(notifications=True, size=NARROW) as pilot:
+        await go(pilot, "4")
+        await sees(pilot, "use_8bit_adam is on", "no class_prompt")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_photos_disk_and_memory_are_looked_at_without_being_asked(photos: Path, size: tuple[int, int]) -> None:
+    (photos / "notes.jpg").write_text("not a photo")
+    recipe = Recipe.for_photos(photos)
+    recipe.choose(Setting("model", "pretrained_model_name_or_path", ""), "tiny")
+    Path("lora.toml").write_text(recipe.toml())
+    async with app_on(photos).run_test(notifications=True, size=size) as pilot:
+        text = await go(pilot, "4")
+        assert "500 steps, pivot at step 250" in text
+        await sees(pilot, "notes.jpg cannot be read")
+        (photos / "notes.jpg").unlink()
+        pilot.app.project.read_again()  # type: ignore[attr-defined]
+        await go(pilot, *keys_to("Repeats"))
+        await write(pilot, "2")
+        await wait_for(pilot, lambda: "disk:" in screen_text(pilot))
+        pilot.app.screen.query_one("#plan").scroll_end(animate=False)
+        await sees(pilot, "GPU memory: about")
 
 
 async def test_w_writes_the_lora_toml_that_is_shown(photos: Path) -> None:
@@ -125,10 +158,10 @@ def test_a_problem_is_kept_by_its_field_and_does_not_count(text: str) -> None:
     recipe = Recipe({})
     recipe.choose(RANK, text)
     assert isinstance(recipe.problems[RANK], ConfigError)
-    assert recipe.problem() is recipe.problems[RANK]
+    assert recipe.all_problems() == (recipe.problems[RANK],)
     assert recipe.compose().config.lora.rank == 16
     recipe.choose(RANK, "8")
-    assert recipe.problem() is None
+    assert recipe.all_problems() == ()
 
 
 def test_what_is_written_is_read_back_the_same(tmp_path: Path) -> None:
