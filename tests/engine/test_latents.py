@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL
 from engine.data.latents import Posteriors
 from engine.data.samples import Batch, Samples
 from engine.errors import EngineError
-from tests.engine.samples import index_of, samples_of, tiny_vae
+from tests.engine.samples import in_memory, index_of, samples_of, tiny_vae
 
 POSITIONS = range(24)
 
@@ -83,9 +83,10 @@ def test_latents_cached_by_step_would_be_another_photos_once_the_order_is_shuffl
 ) -> None:
     for photo in photos.glob("*.png"):
         photo.with_suffix(".txt").write_text(f"TOK, {photo.stem}")
-    samples = samples_of(photos, on_disk(vae, cache)[0], random_flip=True)
+    drawn = {"center_crop": True, "random_flip": True}
+    samples = samples_of(photos, on_disk(vae, cache)[0], **drawn)
     cache_all(samples)
-    fresh = samples_of(photos, Posteriors(lambda: vae, "tiny", torch.float32, None, print), random_flip=True)
+    fresh = samples_of(photos, in_memory(vae), cache_latents=False, **drawn)
     epochs = [[samples.index(epoch * 4 + place) for place in range(4)] for epoch in range(6)]
     assert len({tuple(epoch) for epoch in epochs}) > 1, "the order does change"
     for batch, expected in zip(batches(samples), batches(fresh), strict=True):

@@ -6,8 +6,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
+from curation.photo import load_rgb
 from engine.chance import generator, order
 from engine.data.buckets import bucket_sizes, covering_size
 from engine.data.latents import Posteriors, to_tensor
@@ -97,6 +98,23 @@ def test_a_photo_taken_upright_is_measured_upright(photos: Path, posteriors: Pos
     samples = samples_of(photos, posteriors)
     index = index_of(samples, "rocket.png")
     assert samples.time_ids(index, samples.crop(index, 0))[:2].tolist() == [640.0, 427.0]
+
+
+def test_a_photo_is_encoded_upright_and_in_srgb(tmp_path: Path, photos: Path, posteriors: Posteriors) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace("sRGB".encode("utf-16-be"), "test".encode("utf-16-be"))
+    swapped = profile.replace(b"rXYZ", b"tmp!").replace(b"gXYZ", b"rXYZ").replace(b"tmp!", b"gXYZ")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored, shown = tmp_path / "stored", tmp_path / "shown"
+    for folder in (stored, shown):
+        folder.mkdir()
+    with Image.open(photos / "rocket.png") as photo:
+        photo.save(stored / "photo.png", exif=exif, icc_profile=swapped)
+    load_rgb(stored / "photo.png").save(shown / "photo.png")
+    ours, theirs = (samples_of(folder, posteriors, center_crop=True).batch(0, 1, 1000) for folder in (stored, shown))
+    assert torch.equal(ours.latents, theirs.latents)
+    assert torch.equal(ours.time_ids, theirs.time_ids)
 
 
 def test_latents_are_what_the_vae_sees_in_the_crop(photos: Path, tiny_model: Path) -> None:
