@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -14,7 +15,7 @@ from torch import Tensor
 from engine.chunks import MOST_CHUNKS, CutCaption, cut_captions, split_chunks
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.generate import pipeline_of
+from engine.generate import pipeline_of, sample_images
 from engine.lora import add_adapters, lora_parameters
 from engine.model_files import tokenizer_file
 from engine.models import Models, load_models
@@ -123,6 +124,18 @@ def test_a_prompt_means_the_same_beside_a_longer_one(tiny_models: Models) -> Non
         for embeds in (alone, both[:1])
     ]
     torch.testing.assert_close(*answers)
+
+
+@pytest.mark.parametrize("text_encoder", [{}, {"clip_skip": 1}], ids=str)
+def test_pictures_are_drawn_from_the_same_reading(models: Models, text_encoder: dict[str, Any]) -> None:
+    def picture(prompt: str, **settings: Any) -> np.ndarray:
+        own = TextEncoderSection(**text_encoder, **settings)
+        drawing = {"num_inference_steps": 2, "guidance_scale": 5.0, "seed": 0, "size": 64}
+        return np.asarray(sample_images(models, [prompt], **drawing, text_encoder=own)[0])
+
+    short, long = "a photo of <s0><s1>", f"a photo of <s0><s1> {sentence(90)} dog"
+    assert np.array_equal(picture(short), picture(short, chunk_captions=True))
+    assert not np.array_equal(picture(long), picture(long, chunk_captions=True))
 
 
 words_of_tokens = st.lists(st.lists(st.integers(0, 9), max_size=200), max_size=60)
