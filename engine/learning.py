@@ -5,9 +5,9 @@ from torch.optim import Optimizer
 
 from engine.lora import lora_state
 
-STEPS_TO_MOVE = 50
-"""Optimizer steps after the warm-up in which a run that learns has moved. Prodigy's d leaves d0 within the first dozen
-at any SDXL setting that was tried; LoRA B, which starts at zero, moves with the first step."""
+STEPS_TO_MOVE = 100
+"""Optimizer steps after the warm-up in which a run that learns has moved: LoRA B, which starts at zero, does so with
+the first one, and Prodigy's d grew 60-fold within 80 steps on a tiny UNet (after 12 it was still at its start)."""
 
 
 def not_learning(unet: nn.Module, optimizer: Optimizer) -> str | None:
