@@ -145,6 +145,6 @@ def _samples(
             if done == 1:
                 emit(Phase(phase="caching"))
             emit(Progress(phase="caching", done=done, total=total))
-    if config.data.cache_latents:
+    if config.data.cache_latents and posteriors.are_kept:
         offload(models, "vae")
     return photos, class_images

@@ -42,6 +42,11 @@ class Posteriors:
         self._can_write = folder is not None
         self._kept: dict[str, tuple[Tensor, Tensor]] = {}
 
+    @property
+    def are_kept(self) -> bool:
+        """Whether all that was encoded is found on disk, so that the VAE may leave the GPU."""
+        return self._can_write
+
     def cached(self, sha256: str, crop: Crop, picture: Callable[[], Image.Image]) -> tuple[Tensor, Tensor]:
         """The posterior of a photo's crop, from memory or disk, or else encoded and kept.
 

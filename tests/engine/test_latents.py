@@ -165,9 +165,12 @@ def full_disk() -> Iterator[None]:
 
 def test_a_full_disk_is_one_warning_and_not_the_end(photos: Path, vae: AutoencoderKL, cache: Path) -> None:
     warnings: list[str] = []
-    samples = samples_of(photos, Posteriors(lambda: vae, "tiny", torch.float32, cache, warnings.append))
+    posteriors = Posteriors(lambda: vae, "tiny", torch.float32, cache, warnings.append)
+    samples = samples_of(photos, posteriors)
+    assert posteriors.are_kept
     with full_disk():
         ours = batches(samples)
+    assert not posteriors.are_kept, "the VAE will be needed again"
     assert len(warnings) == 1
     assert str(cache) in warnings[0]
     assert not list(cache.iterdir()), "no part of a file is left"
