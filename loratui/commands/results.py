@@ -50,10 +50,10 @@ def generate(
     _silence()
     from engine.contact_sheet import contact_sheet
     from engine.generate import generate as generate_images
-    from engine.prompts import sample_prompt
+    from engine.sample_prompts import sample_prompts
 
     config = run.config()
-    captions = [text for text in prompt or [sample_prompt(config)] for _ in range(num_images)]
+    captions = [text for text in prompt or [sample_prompts(config)[0]] for _ in range(num_images)]
     images = generate_images(
         run,
         captions,
