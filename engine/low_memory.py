@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from engine.errors import EngineError
 
@@ -60,23 +61,23 @@ class Float8Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         if torch.is_autocast_enabled(input.device.type):
             input = input.to(torch.get_autocast_dtype(input.device.type))
-        output = _Float8MatMul.apply(input, self.weight_fp8, self.scale)
-        return output if self.bias is None else output + self.bias.to(output.dtype)
+        return _Float8Product.apply(input, self.weight_fp8, self.scale, self.bias)
 
 
-class _Float8MatMul(torch.autograd.Function):
-    """input @ weight.T, of which autograd keeps the float8 weight alone."""
+class _Float8Product(torch.autograd.Function):
+    """`linear`, of which autograd keeps the float8 weight alone."""
 
     @staticmethod
-    def forward(ctx: Any, input: Tensor, weight_fp8: Tensor, scale: Tensor) -> Tensor:
+    def forward(ctx: Any, input: Tensor, weight_fp8: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(weight_fp8, scale)
-        return input @ _dequantized(weight_fp8, scale, input.dtype).T
+        bias = None if bias is None else bias.to(input.dtype)
+        return functional.linear(input, _dequantized(weight_fp8, scale, input.dtype), bias)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
         weight_fp8, scale = ctx.saved_tensors
         (grad_output,) = grad_outputs
-        return grad_output @ _dequantized(weight_fp8, scale, grad_output.dtype), None, None
+        return grad_output @ _dequantized(weight_fp8, scale, grad_output.dtype), None, None, None
 
 
 def _dequantized(weight_fp8: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
