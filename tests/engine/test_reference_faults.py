@@ -8,26 +8,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
+from PIL import Image
 from safetensors.torch import load_file
 
 from engine import start
 from engine.config import TrainConfig, compose
 from engine.data.samples import Batch, with_class_images
 from engine.errors import ConfigError
-from engine.generate import pipeline_of
+from engine.events import Pivot, Step
+from engine.generate import generate, pipeline_of, sample_images
 from engine.lora import lora_state
 from engine.models import Models, load_models
 from engine.optimizers import group_parameters, make_optimizer, optimizer_state
 from engine.plan import resolve
 from engine.prompts import PromptEncoder
 from engine.recipe import follow
+from engine.rundir import create_run
 from engine.step import training_loss
 from engine.weights import MODULES, TrainedWeights, add_trainables, load_weights
 from tests.engine.conftest import MakeRun
-from tests.engine.training import PIVOT, STEPS, Train, nothing
+from tests.engine.training import PIVOT, STEPS, Train, nothing, of_type, pause_after, trainer_of
 
 
 @pytest.mark.parametrize("optimizer", ["prodigy", "adamw", "adafactor"])
@@ -248,3 +252,67 @@ def test_fault_15_the_flattened_first_text_encoder_is_lost_for_everyone(
             expected, loaded = getattr(weights, module), lora_state(getattr(pipeline, module))
             assert loaded.keys() == expected.keys()
             assert all(torch.equal(loaded[key], expected[key]) for key in expected)
+
+
+def test_fault_2_cached_latents_are_paired_with_the_captions_of_other_photos(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    """There: the cache is asked by the step's number, while the photos come in another order each epoch."""
+    folder = tmp_path / "colours"
+    folder.mkdir()
+    for number, colour in enumerate(("red", "green", "blue", "white")):
+        Image.new("RGB", (64 + 8 * number, 64), colour).save(folder / f"{colour}.png")
+        (folder / f"{colour}.txt").write_text(f"TOK, {colour}")
+    streams = []
+    for cached in (True, False):
+        data = {"instance_data_dir": str(folder), "center_crop": True, "random_flip": False, "cache_latents": cached}
+        settings = config(data=data)
+        trainer = trainer_of(create_run(tmp_path, f"run-{cached}", settings), settings)
+        streams.append([trainer.batches.batch(position, 4) for position in range(0, 12, 4)])
+    assert len({batch.photos for batch in streams[0]}) > 1, "each epoch has an order of its own"
+    for batch, encoded_anew in zip(*streams, strict=True):
+        assert batch.captions == tuple(f"TOK, {Path(name).stem}" for name in batch.photos)
+        assert batch.time_ids[:, 1].tolist() == [Image.open(folder / name).width for name in batch.photos]
+        assert torch.equal(batch.latents, encoded_anew.latents)
+
+
+def test_fault_6_a_resume_begins_the_new_tokens_at_random_again_and_never_reaches_the_pivot(train: Train) -> None:
+    """There: the embeddings are in no checkpoint, and the pivot is a single epoch that a resume can jump over."""
+    whole, _ = train("whole", run={"checkpointing_steps": 1})
+    resumed, _ = train("paused", seen=pause_after(PIVOT + 1))
+    resumed, events = train("paused")
+    rows = [
+        load_weights(run.checkpoints / f"{step:06d}").embeddings()
+        for run, step in ((whole.run, PIVOT + 1), (resumed.run, PIVOT + 1), (resumed.run, STEPS))
+    ]
+    for name in ("clip_l", "clip_g"):
+        assert torch.equal(rows[0][name], rows[1][name]), "they are in the checkpoint"
+        assert torch.equal(rows[1][name], rows[2][name]), "and rest, as the pivot is past"
+    assert {step.lr["text"] for step in of_type(events, Step)} == {0.0}
+
+
+def test_fault_7_a_run_of_one_long_epoch_pivots_before_its_first_step(train: Train) -> None:
+    """There: the pivot is int(0.5 * epochs) = 0 where repeats make the run a part of one epoch."""
+    trainer, events = train("run", data={"repeats": 50}, run={"checkpointing_steps": 1})
+    assert {step.epoch for step in of_type(events, Step)} == {1}
+    assert [event.step for event in of_type(events, Pivot)] == [PIVOT]
+    rows = [load_weights(trainer.run.checkpoints / f"{step:06d}").embeddings()["clip_l"] for step in (1, PIVOT)]
+    assert not torch.equal(*rows)
+
+
+def test_fault_9_the_last_pictures_are_made_without_the_new_tokens(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    """There: the pipeline of the final validation never loads the embeddings."""
+    rates = {"optimizer": {"optimizer": "adamw"}, "text_encoder": {"text_encoder_lr": 0.5}}
+    settings = config(sample={"num_validation_images": 1, "validation_prompt": "TOK"}, **rates)
+    run = create_run(tmp_path, "run", settings)
+    follow(run, nothing)
+    with Image.open(run.samples / f"{STEPS:06d}-0.png") as picture:
+        shown = np.asarray(picture).astype(int)
+    options = {"num_inference_steps": 2, "guidance_scale": 5.0, "seed": 0, "size": 64}
+    [exported] = generate(run, ["TOK"], **options)
+    assert np.abs(shown - np.asarray(exported)).max() <= 1, "they show what the exported files show"
+    untrained = trainer_of(create_run(tmp_path, "untrained", settings), settings).models
+    [without] = sample_images(untrained, ["<s0><s1>"], **options)
+    assert np.abs(shown - np.asarray(without)).max() > 1, "and not what new tokens show that never trained"
