@@ -186,6 +186,9 @@ def test_memory_stays_bounded_and_what_left_it_is_read_again(
     cache_all(samples)
     batches(samples)
     assert counted.times == 4
+    shutil.rmtree(cache)
+    cache_all(samples)
+    assert counted.times == 8, "no more than one was in memory"
 
 
 def test_each_step_draws_from_the_posterior_that_is_kept(photos: Path, vae: AutoencoderKL, cache: Path) -> None:
