@@ -37,7 +37,7 @@ NF4 = 0.5 + FLOAT32 / 64
 def count(config: TrainConfig) -> MemoryEstimate:
     """Count the GPU memory of a run of the resolved `config`, whose mixed_precision is set."""
     dtype = DTYPES[config.run.mixed_precision or "bf16"]
-    models = meta_models(config, dtype)
+    models = bare_models(config, dtype)
     unet_bytes = _frozen_unet_bytes(models.unet, config.model.quantize)
     text_encoders = _bytes(models.text_encoder) + _bytes(models.text_encoder_2)
     vae = _bytes(models.vae)
@@ -45,7 +45,7 @@ def count(config: TrainConfig) -> MemoryEstimate:
         quantize_linears(models.unet, "fp8")
     parameters = add_trainables(models, config)
     trained_parameters = sum(parameter.numel() for parameter in parameters)
-    step = step_bytes(models, config, dtype, META)
+    step = step_bytes(models, config, dtype)
     encoding, decoding = _vae_bytes(models.vae, config.data.resolution)
 
     trains_text = config.text_encoder.train_text_encoder or config.text_encoder.train_text_encoder_ti
@@ -75,12 +75,15 @@ def count(config: TrainConfig) -> MemoryEstimate:
     )
 
 
-def meta_models(config: TrainConfig, dtype: torch.dtype) -> Any:
-    """UNet, text encoders and VAE without weights, as `engine.models` loads them: a replacement VAE in `dtype`."""
+def bare_models(config: TrainConfig, dtype: torch.dtype, device: torch.device = META) -> Any:
+    """UNet, text encoders and VAE as their configs make them, in the types that training gives them; nothing loaded.
+
+    The VAE is in float32, unless it is a replacement.
+    """
     name = config.model.pretrained_model_name_or_path
     folder = None if name == "sdxl" else find_model(name)
     replaced = config.model.pretrained_vae_model_name_or_path is not None
-    with META:
+    with device:
         models = SimpleNamespace(
             unet=UNet2DConditionModel.from_config(_config_of("unet", folder)),
             text_encoder=CLIPTextModel(CLIPTextConfig(**_config_of("text_encoder", folder))),
@@ -109,11 +112,11 @@ def add_trainables(models: Any, config: TrainConfig) -> list[nn.Parameter]:
     return parameters
 
 
-def step_bytes(models: Any, config: TrainConfig, dtype: torch.dtype, device: torch.device) -> int:
-    """Bytes above all weights and gradients at the height of one micro-batch's forward and backward."""
+def step_bytes(models: Any, config: TrainConfig, dtype: torch.dtype) -> int:
+    """Bytes above all weights and gradients at the height of one micro-batch's forward and backward, on meta."""
     live = LiveBytes(models.unet, models.text_encoder, models.text_encoder_2)
     with live, as_on_a_gpu(dtype):
-        run_step(models, config, dtype, device)
+        run_step(models, config, dtype, META)
     return live.peak
 
 
