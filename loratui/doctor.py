@@ -1,6 +1,5 @@
 """What this machine can do: each check a function that returns a value, none of them changing anything."""
 
-import json
 import os
 import platform
 import shutil
@@ -17,10 +16,13 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
+from engine.model_hub import hub_cache
+from loratui.gpu import examine_gpus
+
 Level = Literal["ok", "info", "warning", "error"]
 
 HUB_SECONDS = 5.0
-TORCH_SECONDS = 120.0  # a cold network disk
+PYTHON_SECONDS = 120.0  # a cold network disk
 # SDXL's fp16 files are 7 GB, a run's checkpoints and exports below 1 GB.
 DISK_WANTED_GB, DISK_NEEDED_GB = 10.0, 1.0
 BASE_MODEL_FOLDER = "models--stabilityai--stable-diffusion-xl-base-1.0"
@@ -30,17 +32,6 @@ HEADLESS = "opencv-python-headless"
 OTHER_OPENCVS = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
 
 INSTALL_FACES = "Run: pip install 'loratui[faces]'"
-
-ASK_TORCH = """
-import json, torch
-gpus = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
-free = [torch.cuda.mem_get_info(n)[0] for n in range(len(gpus))]
-print(json.dumps({
-    "built_for": torch.version.cuda or torch.version.hip,
-    "gpus": [{"name": gpu.name, "total": gpu.total_memory, "free": f} for gpu, f in zip(gpus, free)],
-    "bf16": bool(gpus) and torch.cuda.is_bf16_supported(),
-}))
-"""
 
 
 @dataclass(frozen=True)
@@ -148,25 +139,9 @@ def check_face_pack() -> Check:
 
 
 def check_gpu() -> Check:
-    """What torch sees, asked in a process of its own: a broken driver may hang or crash it."""
-    if not _is_installed("torch"):
-        return Check("gpu", "info", "not looked for: torch is not installed", "Run: pip install 'loratui[train]'")
-    try:
-        asked = _python(ASK_TORCH)
-    except subprocess.TimeoutExpired:
-        return Check("gpu", "error", f"torch does not answer within {TORCH_SECONDS:.0f} s", "Look at: nvidia-smi")
-    if asked.returncode != 0:
-        reason = (asked.stderr.strip().splitlines() or ["it crashed"])[-1]
-        return Check("gpu", "error", f"torch {version('torch')} cannot be imported: {reason}", "Reinstall torch.")
-    answer = json.loads(asked.stdout.splitlines()[-1])
-    if answer["gpus"]:
-        gpus = [f"{gpu['name']}, {_gb(gpu['free'])} free of {_gb(gpu['total'])}" for gpu in answer["gpus"]]
-        return Check("gpu", "ok", f"{'; '.join(gpus)}; {'bf16' if answer['bf16'] else 'no bf16: fp16'}")
-    if shutil.which("nvidia-smi"):
-        built = f"built for CUDA {answer['built_for']}" if answer["built_for"] else "built without CUDA"
-        detail = f"there is a driver, but torch {version('torch')}, {built}, sees no GPU"
-        return Check("gpu", "warning", detail, "Compare `nvidia-smi` with pytorch.org/get-started/locally.")
-    return Check("gpu", "info", "none: the CPU is enough for the tiny model only")
+    """What torch and the driver make of the GPUs."""
+    verdict = examine_gpus()
+    return Check("gpu", verdict.level, verdict.detail, verdict.remedy)
 
 
 def check_disk() -> Check:
@@ -229,13 +204,6 @@ def check_tmux() -> Check:
     return Check("tmux", "info", "not installed; a run goes on without it when the line drops")
 
 
-def hub_cache() -> Path:
-    """Where huggingface_hub keeps models: HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub."""
-    cache_home = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.environ.get("HF_HOME", f"{cache_home}/huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE", f"{home}/hub")).expanduser()
-
-
 def _only_with(requirement: Requirement, extra: str) -> bool:
     marker = requirement.marker
     return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
@@ -251,7 +219,7 @@ def _is_installed(name: str) -> bool:
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=TORCH_SECONDS)
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=PYTHON_SECONDS)
 
 
 def _existing(path: Path) -> Path:
