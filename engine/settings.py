@@ -147,7 +147,7 @@ class TextEncoderSection(Section):
         default=None, ge=0, description="Weight decay of the text-encoder parameters; unset: as the UNet's."
     )
     clip_skip: int | None = Field(
-        default=None, ge=1, description="More layers of the text encoders to skip; SDXL itself skips the last."
+        default=None, ge=1, le=10, description="More layers of the text encoders to skip; SDXL itself skips the last."
     )
     chunk_captions: bool = Field(
         default=False, description="Encode captions of more than 75 tokens in chunks of 75 instead of cutting them."

@@ -23,6 +23,7 @@ from engine.tokens import (
     replace_abstractions,
     vocabulary_std,
 )
+from tests.engine.training import Train
 
 TOKENS = {"TOK": ("<s0>", "<s1>")}
 
@@ -145,6 +146,28 @@ def test_keeping_the_norm_leaves_a_flat_view_in_its_place(tiny_models: Models) -
     keep_norm(rows, 1.0)
     assert torch.equal(rows.detach().flatten(), flat)
     assert rows.requires_grad and rows.is_leaf
+
+
+def test_a_run_keeps_the_norm_at_each_step_until_the_pivot_and_not_after(train: Train) -> None:
+    """At a rate that moves nothing, over three steps of which two come before the pivot."""
+    text = {"initializer_concept": "dog", "text_encoder_lr": 1e-30, "train_text_encoder_ti_frac": 2 / 3}
+    trainer, _ = train(
+        "run",
+        text_encoder={**text, "adam_weight_decay_text_encoder": 0.0},
+        optimizer={"optimizer": "adamw"},
+        run={"max_train_steps": 3},
+    )
+    tokenizers = (trainer.models.tokenizer, trainer.models.tokenizer_2)
+    for tokenizer, encoder in zip(
+        tokenizers, (trainer.models.text_encoder, trainer.models.text_encoder_2), strict=True
+    ):
+        ids: Any = tokenizer("dog", add_special_tokens=False).input_ids * 2
+        table: Any = encoder.get_input_embeddings()
+        expected, std = table.weight[ids].clone(), vocabulary_std(encoder)
+        for _ in range(2):
+            expected *= (std / expected.std()) ** 0.1
+        torch.testing.assert_close(table.rows.detach(), expected, rtol=1e-6, atol=1e-8)
+        assert not torch.allclose(expected, table.weight[ids], rtol=1e-3)
 
 
 def test_new_tokens_reach_both_encoders_and_gradients_reach_their_rows(tiny_models: Models) -> None:
