@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curation.errors import CurationError, StatedError
-from curation.hub import hub_refusal, photos_folder
+from curation.hub import hub_refusal, is_hub_name, photos_folder
 from curation.text import visible
 from engine.config import TrainConfig
 from engine.data.examples import included_photos, uses_class_images
-from engine.errors import ConfigError
+from engine.errors import ConfigError, EngineError
 from engine.model_hub import SECONDS
 from engine.paths import typed_path
 from engine.preflight.photos import check_decodes
@@ -73,6 +73,12 @@ def _not_yet_fetched(config: TrainConfig) -> str | None:
 
 
 def _check_reach(name: str) -> Iterator[StatedError | str]:
+    if not is_hub_name(name):
+        yield EngineError(
+            f"There is no dataset of class images {visible(name)}.",
+            "Check class_dataset_name: a dataset of the hub (user/name), or a folder.",
+        )
+        return
     try:
         from huggingface_hub import HfApi
     except ImportError:  # the base install, which says so when training is asked for

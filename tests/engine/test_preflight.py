@@ -213,6 +213,20 @@ def test_class_images_at_hand_come_first_and_the_missing_ones_are_counted(photos
     assert own.class_images is None
 
 
+def test_class_images_of_the_hub_are_asked_for_and_not_fetched(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    prior = {"with_prior_preservation": True, "class_prompt": "a face", "class_dataset_name": "someone/faces"}
+    found = examine(config(photos, prior=prior), count_memory=False)
+    assert found.class_images == ClassImages(real=0, generated=0, fetched_from="someone/faces")
+    assert "hf download --repo-type dataset someone/faces" in str(found.problems[0])
+    assert "no dataset of class images nowhere" in refusal(
+        config(photos, prior={**prior, "class_dataset_name": "nowhere"})
+    )
+
+
 def test_generated_class_images_of_a_person_are_advised_against(photos: Path) -> None:
     prior = {"with_prior_preservation": True, "class_prompt": "a photo of a woman"}
     warnings = preflight(config(photos, concept={"kind": "person"}, prior=prior)).warnings
