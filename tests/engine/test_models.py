@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import StableDiffusionXLPipeline
+from diffusers import EulerDiscreteScheduler, PNDMScheduler, StableDiffusionXLPipeline
+from diffusers.models.attention_processor import AttnProcessor2_0
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModelWithProjection
 
 from engine.errors import EngineError
 from engine.generate import pipeline_of
-from engine.model_files import model_problem, resolve_model
-from engine.models import Models, load_models
+from engine.model_files import model_identity, model_problem, resolve_model
+from engine.model_names import give_name
+from engine.models import Models, load_models, schedulers
 from engine.prompts import encode_prompts
 from engine.settings import ModelSection
 from engine.tiny import WORDS, build_tiny_sdxl
@@ -209,3 +211,57 @@ def test_a_local_folder_stays_and_an_unknown_name_is_a_hub_id(tiny_model: Path) 
     assert resolve_model(str(tiny_model)) == tiny_model
     assert resolve_model("some/model") == "some/model"
     assert model_problem(named("tiny")) is None
+
+
+def test_the_config_overrides_the_schedule_of_noise_and_of_sampler_alike(tiny_model: Path) -> None:
+    shipped = load_models(named(tiny_model), torch.float32, CPU)
+    assert shipped.noise_scheduler.config["prediction_type"] == "epsilon"
+    assert shipped.noise_scheduler.alphas_cumprod[-1] > 1e-3
+
+    source = named(tiny_model).model_copy(update={"prediction_type": "v_prediction", "rescale_betas_zero_snr": True})
+    models = load_models(source, torch.float32, CPU)
+    sampler: Any = models.scheduler
+    assert models.noise_scheduler.config["prediction_type"] == sampler.config["prediction_type"] == "v_prediction"
+    assert models.noise_scheduler.alphas_cumprod[-1] == 0, "the last timestep is pure noise"
+    # Samplers of diffusers leave 2^-24 there, because they divide by it.
+    torch.testing.assert_close(models.noise_scheduler.alphas_cumprod, sampler.alphas_cumprod, atol=1e-7, rtol=1e-6)
+    sampler.set_timesteps(4)
+    assert sampler.timesteps[0] == 999, "sampling begins where that noise is"
+
+
+def test_a_sampler_that_knows_no_zero_snr_is_replaced(tiny_model: Path) -> None:
+    source = named(tiny_model).model_copy(update={"rescale_betas_zero_snr": True})
+    settings = json.loads((tiny_model / "scheduler/scheduler_config.json").read_text())
+    _, sampler = schedulers(source, {**settings, "_class_name": "PNDMScheduler"})
+    assert type(sampler) is EulerDiscreteScheduler
+    _, kept = schedulers(named(tiny_model), {**settings, "_class_name": "PNDMScheduler"})
+    assert type(kept) is PNDMScheduler
+
+
+def test_attention_is_torchs_own(tiny_models: Models) -> None:
+    assert {type(processor) for processor in tiny_models.unet.attn_processors.values()} == {AttnProcessor2_0}
+    for encoder in (tiny_models.text_encoder, tiny_models.text_encoder_2):
+        assert encoder.config._attn_implementation == "sdpa"
+
+
+def test_the_identity_follows_the_weights_and_not_their_place(tiny_model: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_model, tmp_path / "copy")
+    first = model_identity(named(tiny_model))
+    assert model_identity(named(copy)) == first, "the same files, with their times, in another place"
+    other_vae = named(copy).model_copy(update={"pretrained_vae_model_name_or_path": str(copy / "vae")})
+    assert model_identity(other_vae) != first
+    os.utime(copy / "unet/diffusion_pytorch_model.safetensors", ns=(1, 1))
+    assert model_identity(named(copy)) != first
+    with pytest.raises(EngineError, match="not on this disk"):
+        model_identity(named("nobody/nothing"))
+
+
+def test_a_short_name_stands_for_its_repository_and_a_given_one_for_its_folder(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert resolve_model("sdxl") == "stabilityai/stable-diffusion-xl-base-1.0"
+    give_name("mine", tiny_model)
+    assert resolve_model("mine") == tiny_model
+    assert model_problem(named("mine")) is None
+    assert load_models(named("mine"), torch.float32, CPU).source.pretrained_model_name_or_path == "mine"
