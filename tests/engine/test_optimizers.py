@@ -3,11 +3,16 @@
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
+from peft import LoraConfig
 from prodigyopt import Prodigy
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from transformers.optimization import Adafactor
@@ -15,9 +20,12 @@ from transformers.optimization import Adafactor
 from engine.config import TrainConfig, compose
 from engine.errors import EngineError
 from engine.events import Step
+from engine.lora import lora_parameters, unet_target_modules
 from engine.optimizers import (
     FlatGroup,
+    Name,
     ParameterGroup,
+    flatten,
     group_parameters,
     lr_schedule,
     make_optimizer,
@@ -26,6 +34,7 @@ from engine.optimizers import (
     set_rates,
 )
 from engine.plan import resolve
+from engine.settings import LoraSection
 from tests.engine.training import Train, of_type
 
 FLAT = ["adamw", "prodigy"]
@@ -102,6 +111,57 @@ def test_a_flat_group_steps_as_its_tensors_would(name: str) -> None:
         assert flat.param_groups[0]["d"] == pytest.approx(reference.param_groups[0]["d"], rel=1e-3)
 
 
+def small_unet() -> Any:
+    """A UNet of two stages with a LoRA on its attention, always the same one."""
+    torch.manual_seed(0)
+    unet: Any = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        cross_attention_dim=32,
+        attention_head_dim=8,
+        norm_num_groups=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+    ).requires_grad_(False)
+    targets = unet_target_modules(unet, LoraSection())
+    unet.add_adapter(LoraConfig(r=4, lora_alpha=4, init_lora_weights="gaussian", target_modules=targets))
+    return unet
+
+
+def denoising_loss(unet: Any, step: int) -> Tensor:
+    """The loss on one of four questions in turn."""
+    generator = torch.Generator().manual_seed(step % 4)
+    noise, latents = (torch.randn(2, 4, 8, 8, generator=generator) for _ in range(2))
+    timesteps = torch.randint(1000, (2,), generator=generator)
+    prediction = unet(latents + noise, timesteps, encoder_hidden_states=torch.ones(2, 5, 32)).sample
+    return (prediction - noise).square().mean()
+
+
+def test_one_flat_tensor_trains_a_unet_as_prodigyopt_does_tensor_by_tensor() -> None:
+    """Sums are taken in another order, so agreement is close, not to the bit."""
+    config = config_of("prodigy")
+    losses: list[list[float]] = []
+    estimates: list[list[float]] = []
+    for group_of in (lambda parameters: ParameterGroup("unet", tuple(parameters)), partial(flatten, "unet")):
+        unet = small_unet()
+        group = group_of(lora_parameters(unet))
+        optimizer = make_optimizer([group], config.optimizer, config.text_encoder)
+        losses.append([])
+        estimates.append([])
+        for number in range(80):
+            loss = denoising_loss(unet, number)
+            loss.backward()
+            group.check_views()
+            optimizer.step()
+            group.zero_grad()
+            losses[-1].append(loss.item())
+            estimates[-1].append(optimizer.param_groups[0]["d"])
+    assert losses[1] == pytest.approx(losses[0], rel=5e-6)
+    assert estimates[1] == pytest.approx(estimates[0], rel=1e-5)
+    assert estimates[1][-1] > 60 * 1e-6, "d has to grow for the comparison to say anything"
+
+
 def test_adafactor_steps_tensor_by_tensor_at_the_rate_that_was_set() -> None:
     """Its state is one row and one column for each matrix: of a flat tensor there would be neither."""
     ours, theirs = model_of(), model_of()
@@ -137,13 +197,50 @@ def test_a_parameter_without_a_gradient_is_noticed_where_there_is_no_flat_tensor
 
 
 def test_8_bit_adamw_without_bitsandbytes_is_told_in_two_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # as where it is not installed
+    for module in ("bitsandbytes", "bitsandbytes.optim"):
+        monkeypatch.setitem(sys.modules, module, None)  # as where it is not installed
     config = config_of("adamw", use_8bit_adam=True)
     groups = [group_parameters("unet", list(model_of().parameters()), config.optimizer)]
     assert not isinstance(groups[0], FlatGroup)
     with pytest.raises(EngineError, match="needs bitsandbytes, which is not installed") as error:
         make_optimizer(groups, config.optimizer, config.text_encoder)
     assert "pip install bitsandbytes" in error.value.remedy
+
+
+def test_8_bit_adamw_freezes_and_resumes_to_the_bit() -> None:
+    """Where bitsandbytes is installed, which also runs on a CPU."""
+    pytest.importorskip("bitsandbytes")
+    config = config_of("adamw", use_8bit_adam=True)
+
+    def start(seed: int) -> tuple[nn.Sequential, list[ParameterGroup], Optimizer]:
+        torch.manual_seed(seed)  # wide enough: below 4,096 weights the state stays in 32 bits
+        model = nn.Sequential(nn.Linear(6, 1024), nn.Tanh(), nn.Linear(1024, 3))
+        names: list[Name] = ["unet", "text"]
+        groups = [
+            group_parameters(name, list(layer.parameters()), config.optimizer)
+            for name, layer in zip(names, (model[0], model[2]), strict=True)
+        ]
+        return model, groups, make_optimizer(groups, config.optimizer, config.text_encoder)
+
+    model, groups, optimizer = start(0)
+    for _ in range(10):
+        step(model, groups, optimizer)
+    weights = {key: value.clone() for key, value in model.state_dict().items()}
+    tensors, scalars = optimizer_state(optimizer)
+    assert tensors["unet.0.state1"].dtype == torch.uint8
+    saved = load(save(tensors)), json.loads(json.dumps(scalars))
+    groups[1].freeze()
+    frozen = bytes_of(groups[1])
+
+    other, other_groups, resumed = start(9)
+    other.load_state_dict(weights)
+    restore_optimizer(resumed, *saved)
+    other_groups[1].freeze()
+    for _ in range(10):
+        step(model, groups, optimizer)
+        step(other, other_groups, resumed)
+    assert bytes_of(groups[1]) == frozen == bytes_of(other_groups[1])
+    assert bytes_of(groups[0]) == bytes_of(other_groups[0])
 
 
 @pytest.mark.parametrize(
