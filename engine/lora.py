@@ -11,6 +11,7 @@ from peft.tuners.lora import LoraLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import nn
 
+from engine.defaults import BLORA_BLOCKS
 from engine.errors import EngineError
 from engine.models import Models
 from engine.settings import LoraSection
@@ -18,8 +19,6 @@ from engine.settings import LoraSection
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 FEED_FORWARD = ("ff.net.0.proj", "ff.net.2")
 TEXT_ENCODER_TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj"]
-# B-LoRA (Frenkel et al., 2024, arXiv:2403.14572): of SDXL's transformers the first holds content, the second style.
-BLORA_BLOCKS = ("up_blocks.0.attentions.0", "up_blocks.0.attentions.1")
 
 
 def add_adapters(models: Models, lora: LoraSection, train_text_encoder: bool, seed: int) -> None:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from string import Template
 
 from curation.text import visible
 from engine.config import TrainConfig
-from engine.model_files import resolve_model
-from engine.prompts import sample_prompt
+from engine.defaults import BLORA_BLOCKS
+from engine.model_files import is_checkpoint, resolve_model
+from engine.sample_prompts import sample_prompts
 from engine.tokens import replace_abstractions
 
 CARD = Template("""\
@@ -19,7 +21,7 @@ instance_prompt: $prompt_text
 
 # $name
 
-A LoRA for SDXL.
+$description
 
 ## diffusers
 
@@ -27,7 +29,7 @@ A LoRA for SDXL.
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-pipe = StableDiffusionXLPipeline.from_pretrained($base_model_text, torch_dtype=torch.float16).to("cuda")
+pipe = StableDiffusionXLPipeline.$load($base_model_text, torch_dtype=torch.float16).to("cuda")
 ${load_tokens}pipe.load_lora_weights(".", weight_name="pytorch_lora_weights.safetensors")
 image = pipe($prompt_text).images[0]
 ```
@@ -59,14 +61,23 @@ pipe.load_textual_inversion(rows["clip_g"], token=tokens, text_encoder=pipe.text
 COMFYUI_TOKENS = Template(" Put `${name}_emb.safetensors` into `models/embeddings`.")
 WEBUI_TOKENS = Template(" Put `${name}_emb.safetensors` into `embeddings`.")
 
+# ComfyUI's weight_decompose and diffusers' reading of kohya's files, as of ComfyUI 0.3.77 and diffusers 0.42.
+DORA = """
+
+DoRA also learned how strong each output is. diffusers and ComfyUI apply that; ComfyUI measures it against the base
+model's weights alone, so that its pictures differ a little. AUTOMATIC1111 1.8 and SD.Next leave it out."""
+
 
 def model_card(name: str, config: TrainConfig, tokens: Mapping[str, tuple[str, ...]]) -> str:
     """The card of the LoRA `name`; `tokens`: its new tokens by trigger word, empty without."""
-    prompt = " ".join(sample_prompt(config).split())
+    prompt = " ".join(sample_prompts(config)[0].split())
+    base = resolve_model(config.model.pretrained_model_name_or_path)
     fields = {
         "name": name,
+        "description": _description(config),
         # A JSON string is also a YAML and a Python string, so that no prompt can break out of it.
-        "base_model_text": json.dumps(str(resolve_model(config.model.pretrained_model_name_or_path))),
+        "base_model_text": json.dumps(str(base)),
+        "load": "from_single_file" if isinstance(base, Path) and is_checkpoint(base) else "from_pretrained",
         "prompt_text": json.dumps(replace_abstractions(prompt, tokens)),
         "comfyui_prompt": replace_abstractions(visible(prompt), {word: (f"embedding:{name}_emb",) for word in tokens}),
         "webui_prompt": replace_abstractions(visible(prompt), {word: (f"{name}_emb",) for word in tokens}),
@@ -78,3 +89,16 @@ def model_card(name: str, config: TrainConfig, tokens: Mapping[str, tuple[str, .
         comfyui_tokens=COMFYUI_TOKENS.substitute(fields) if tokens else "",
         webui_tokens=WEBUI_TOKENS.substitute(fields) if tokens else "",
     )
+
+
+def _description(config: TrainConfig) -> str:
+    """What was trained: rank, alpha and layers."""
+    lora = config.lora
+    blocks = BLORA_BLOCKS if lora.use_blora else tuple(lora.lora_unet_blocks or ())
+    layers = "attention" if lora.lora_layers == "attention" else "attention and feed-forward"
+    where = f"the {layers} layers of {visible(', '.join(blocks)) if blocks else 'all blocks'} of the UNet"
+    if config.text_encoder.train_text_encoder:
+        where += ", and on the attention of both text encoders"
+    alpha = lora.rank if lora.lora_alpha is None else lora.lora_alpha
+    kind = "LoRA with DoRA" if lora.use_dora else "LoRA"
+    return f"A {kind} for SDXL of rank {lora.rank} and alpha {alpha:g}, on {where}.{DORA if lora.use_dora else ''}"

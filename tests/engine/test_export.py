@@ -14,9 +14,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from engine.checkpoints import load_checkpoint, save_checkpoint
+from engine.config import compose
 from engine.errors import EngineError
 from engine.export import checkpoint_weights, export, export_run, file_names
 from engine.generate import pipeline_of, render
+from engine.model_card import model_card
 from engine.models import Models
 from engine.weights import LORA_FILE
 from tests.engine.conftest import ALPHA, RANK, MakeRun
@@ -186,6 +188,37 @@ def test_the_model_card_says_what_to_write_in_each_tool(make_run: MakeRun) -> No
     card = (run.output / "README.md").read_text()
     assert "    a photo of embedding:dog_emb dog\n" in card
     assert "    a photo of dog_emb dog <lora:dog:1>\n" in card
+
+
+@pytest.mark.parametrize(
+    ("lora", "said"),
+    [
+        ({}, "A LoRA for SDXL of rank 4 and alpha 8.1, on the attention layers of all blocks of the UNet."),
+        ({"use_dora": True}, "A LoRA with DoRA for SDXL of rank 4"),
+        ({"use_dora": True}, "AUTOMATIC1111 1.8 and SD.Next leave it out."),
+        ({"lora_layers": "attention_and_feed_forward"}, "on the attention and feed-forward layers of all blocks"),
+        ({"use_blora": True}, "layers of up_blocks.0.attentions.0, up_blocks.0.attentions.1 of the UNet."),
+        ({"lora_unet_blocks": ["mid_block"]}, "layers of mid_block of the UNet."),
+    ],
+)
+def test_the_model_card_says_what_was_trained(lora: dict[str, Any], said: str) -> None:
+    config = compose(flags={"lora": {"rank": 4, "lora_alpha": 8.1, **lora}}).config
+    assert said in " ".join(model_card("dog", config, {}).split())
+
+
+def test_a_checkpoint_draws_what_was_trained_as_it_lies(make_run: MakeRun, tiny_model: Path) -> None:
+    run, models, weights = make_run("dog", lora={"use_dora": True})
+    checkpoint = run.checkpoints / "000003"
+    pipe: Any = StableDiffusionXLPipeline.from_pretrained(tiny_model)
+    pipe.text_encoder_2.text_model.eos_token_id = pipe.tokenizer_2.eos_token_id
+    rows, tokens = load_file(checkpoint / "embeddings.safetensors"), list(weights.tokens["TOK"])
+    pipe.load_textual_inversion(rows["clip_l"], token=tokens, text_encoder=pipe.text_encoder, tokenizer=pipe.tokenizer)
+    pipe.load_textual_inversion(
+        rows["clip_g"], token=tokens, text_encoder=pipe.text_encoder_2, tokenizer=pipe.tokenizer_2
+    )
+    pipe.load_lora_weights(str(checkpoint))
+    prompt = "a photo of <s0><s1> dog"
+    torch.testing.assert_close(drawn(pipe, prompt), drawn(trained(models), prompt))
 
 
 def test_no_prompt_breaks_out_of_the_model_card(make_run: MakeRun, tmp_path: Path) -> None:
