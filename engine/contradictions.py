@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from curation.text import visible
 from engine.config import TrainConfig, sections
-from engine.defaults import BLORA_BLOCKS, learning_rates, trains_text
+from engine.defaults import ATTENTION_BLOCKS, BLORA_BLOCKS, learning_rates, trains_text
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -185,6 +186,11 @@ def _model_and_lora(config: TrainConfig) -> Iterator[tuple[str, str]]:
         )
     if lora.lora_unet_blocks == []:
         yield "lora_unet_blocks names no block, so no LoRA would train.", "Name blocks, or leave it out for all."
+    if unknown := [block for block in lora.lora_unet_blocks or () if not _is_in_the_unet(block)]:
+        yield (
+            f"SDXL's UNet has no {', '.join(map(visible, unknown))} that takes a LoRA (lora_unet_blocks).",
+            f"Its blocks are: {', '.join(ATTENTION_BLOCKS)}.",
+        )
     if model.rescale_betas_zero_snr and model.prediction_type == "epsilon":
         gamma = " and snr_gamma weighs those steps with 0" if config.loss.snr_gamma else ""
         yield (
@@ -197,6 +203,12 @@ def _model_and_lora(config: TrainConfig) -> Iterator[tuple[str, str]]:
             "rescale_betas_zero_snr and noise_offset both mend the brightness of samples, and add up to too much.",
             "Keep one; zero SNR for a model that was trained with it.",
         )
+
+
+def _is_in_the_unet(block: str) -> bool:
+    """Whether it is one of the blocks, a part of one, or what holds some of them."""
+    named = f"{block.removeprefix('unet.')}."
+    return any(f"{known}.".startswith(named) or named.startswith(f"{known}.") for known in ATTENTION_BLOCKS)
 
 
 def _prior(config: TrainConfig) -> Iterator[tuple[str, str]]:

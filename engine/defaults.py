@@ -1,4 +1,4 @@
-"""The guide's values for what depends on other settings: rates, decays and betas of each optimizer, B-LoRA's blocks."""
+"""Values that other settings stand for: the guide's rates, decays and betas of each optimizer, the blocks of SDXL."""
 
 from engine.config import TrainConfig
 
@@ -9,8 +9,14 @@ TEXT_ENCODER_LR = {"adamw": 5e-5, "adafactor": 5e-5}
 ADAM_BETA2 = {"prodigy": 0.99, "adamw": 0.999}
 WEIGHT_DECAY = {"prodigy": 0.01, "adamw": 1e-4, "adafactor": 1e-4}
 
-# The blocks of content and of style (Frenkel et al., 2024, arXiv:2403.14572).
-BLORA_BLOCKS = ["up_blocks.0.attentions.0", "up_blocks.0.attentions.1"]
+# The parts of SDXL's UNet that a LoRA can train.
+ATTENTION_BLOCKS = (
+    *(f"down_blocks.{block}.attentions.{layer}" for block in (1, 2) for layer in range(2)),
+    "mid_block.attentions.0",
+    *(f"up_blocks.{block}.attentions.{layer}" for block in (0, 1) for layer in range(3)),
+)
+# B-LoRA (Frenkel et al., 2024, arXiv:2403.14572): of SDXL's transformers the first holds content, the second style.
+BLORA_BLOCKS = ("up_blocks.0.attentions.0", "up_blocks.0.attentions.1")
 
 
 def trains_text(config: TrainConfig) -> bool:

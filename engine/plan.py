@@ -81,7 +81,7 @@ def _weight_decay(optimizer: OptimizerSection) -> float:
 
 
 def _resolved_lora(lora: LoraSection) -> LoraSection:
-    blocks = BLORA_BLOCKS if lora.use_blora else lora.lora_unet_blocks
+    blocks = list(BLORA_BLOCKS) if lora.use_blora else lora.lora_unet_blocks
     return lora.model_copy(update={"lora_alpha": lora.lora_alpha or float(lora.rank), "lora_unet_blocks": blocks})
 
 

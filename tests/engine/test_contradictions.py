@@ -1,11 +1,16 @@
 """Settings that cannot all hold are named together; those that change nothing are named with the reason."""
 
+import json
+from importlib import resources
 from typing import Any
 
 import pytest
+import torch
+from diffusers import UNet2DConditionModel
 
 from engine.config import TrainConfig, compose
 from engine.contradictions import against_the_plan, beyond_the_plan, contradictions, idle_settings, odd_rates
+from engine.defaults import ATTENTION_BLOCKS
 from engine.errors import SeveralProblems
 from engine.plan import plan, resolve
 
@@ -22,6 +27,7 @@ def config(**tables: dict[str, Any]) -> TrainConfig:
         ({"optimizer": {"use_8bit_adam": True}}, ["use_8bit_adam", "prodigy", "'adamw'"]),
         ({"lora": {"use_blora": True, "lora_unet_blocks": ["mid_block"]}}, ["use_blora", "mid_block"]),
         ({"lora": {"lora_unet_blocks": []}}, ["no block"]),
+        ({"lora": {"lora_unet_blocks": ["mid_block", "up_blocks.9"]}}, ["has no up_blocks.9", "up_blocks.0.attent"]),
         ({"model": {"rescale_betas_zero_snr": True, "prediction_type": "epsilon"}}, ["epsilon", "snr_gamma"]),
         ({"model": {"rescale_betas_zero_snr": True}, "loss": {"noise_offset": 0.1}}, ["noise_offset"]),
         ({"prior": {"with_prior_preservation": True}}, ["class_prompt"]),
@@ -32,6 +38,19 @@ def test_a_contradiction_is_told_with_what_to_do(tables: dict[str, dict[str, Any
     (problem,) = contradictions(config(**tables))
     assert all(words in str(problem) for words in said)
     assert problem.problem.endswith(".") and problem.remedy.endswith((".", "'"))
+
+
+@pytest.mark.parametrize("block", ["unet.up_blocks.0.attentions.1", "down_blocks", "mid_block.attentions.0.proj_in"])
+def test_a_block_may_be_named_whole_or_in_part(block: str) -> None:
+    assert contradictions(config(lora={"lora_unet_blocks": [block]})) == ()
+
+
+def test_the_blocks_are_those_of_sdxls_unet() -> None:
+    shipped = resources.files("engine") / "sdxl" / "unet" / "config.json"
+    with torch.device("meta"):
+        unet: Any = UNet2DConditionModel.from_config(json.loads(shipped.read_text("utf-8")))
+    names = [name.partition(".transformer_blocks")[0] for name, _ in unet.named_modules() if ".attn1" in name]
+    assert sorted(ATTENTION_BLOCKS) == sorted(set(names))
 
 
 def test_all_contradictions_are_told_together() -> None:
