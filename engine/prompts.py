@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from engine.chunks import TEXT_TOKENS, most_chunks, split_chunks
-from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.models import Models
 from engine.prior import adapters_disabled
 from engine.prompt_cache import PromptCache, text_identity
-from engine.sample_prompts import sample_prompts
 from engine.settings import TextEncoderSection
 from engine.tokens import replace_abstractions
 
@@ -93,11 +91,6 @@ def _of_one_length(hidden: Sequence[Tensor]) -> Tensor:
     """Each repeated whole until all are equally long, stacked; attention to a repeated sequence is attention to it."""
     length = math.lcm(*(len(states) for states in hidden))
     return torch.stack([states.repeat(length // len(states), 1) for states in hidden])
-
-
-def sample_prompt(config: TrainConfig) -> str:
-    """What shows the concept best: the first of the sample pictures' prompts."""
-    return sample_prompts(config)[0]
 
 
 class PromptEncoder:
