@@ -27,7 +27,7 @@ from engine.weights import add_trainables
 RANK, ALPHA = 4, 6.0
 CAPTIONS = ("a photo of TOK dog", "TOK, snow, by the sea", "")
 CLASS_PROMPT = "a photo of a dog"
-LONG = "a very long view of the park with a small dog, " * 5 + "and TOK"
+LONG = "a very long view of the park with a small dog, " * 15 + "and TOK"  # three chunks, beside captions of one
 
 CASES: dict[str, dict[str, Any]] = {
     "epsilon": {},
