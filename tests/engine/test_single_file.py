@@ -16,11 +16,14 @@ from torch import Tensor
 from curation.clip_tokens import token_count
 from engine import single_file
 from engine.errors import EngineError
+from engine.export import export
 from engine.model_files import model_identity, model_problem
 from engine.models import load_models
 from engine.settings import ModelSection
 from engine.single_file import CONFIGS, SingleFile
+from engine.verify import verify_export
 from tests.engine.sgm_layout import save_single_file, sgm_tensors
+from tests.engine.training import short_config, train_in
 
 CPU = torch.device("cpu")
 Tensors = dict[str, Tensor]
@@ -68,6 +71,16 @@ def test_all_parts_are_loaded_as_they_were_saved(
             ours("a photo of TOK", **arguments).input_ids, theirs("a photo of TOK", **arguments).input_ids
         )
     assert loaded.noise_scheduler.config["prediction_type"] == "v_prediction"
+
+
+def test_a_run_on_a_single_file_trains_and_its_files_are_verified(
+    tensors: Tensors, tiny_configs: Path, photos: Path, tmp_path: Path
+) -> None:
+    path = save_single_file(tensors, tmp_path / "model.safetensors")
+    trainer, _ = train_in(tmp_path / "runs/dog", short_config(photos, path))
+    files = export(trainer.weights(), tmp_path / "output", "dog", trainer.config)
+    verification = verify_export(trainer.weights(), files, trainer.models)
+    assert verification.ok, verification.message
 
 
 def test_markers_and_metadata_tell_the_schedule(tensors: Tensors, tiny_configs: Path, tmp_path: Path) -> None:
