@@ -42,7 +42,7 @@ def machine_rows(found: Examination) -> Iterator[Row]:
     if found.class_images:
         yield "class images", _class_images(found.class_images)
     if found.disk:
-        yield "disk", _disk(found.disk)
+        yield "disk", _disk(found.disk, found.config.run.checkpointing_minutes)
     if found.gpu:
         yield "GPU memory", _gpu_memory(found.gpu)
 
@@ -100,10 +100,12 @@ def _class_images(images: ClassImages) -> str:
     return f"{real}, more from {images.fetched_from}" if images.fetched_from else f"{real}, {images.generated} to make"
 
 
-def _disk(disk: Disk) -> str:
+def _disk(disk: Disk, minutes: float | None) -> str:
     parts = ", ".join(f"{part} {gigabytes(size)}" for part, size in disk.parts.items() if size >= WORTH_NAMING)
     named = f" ({parts})" if parts else ""
-    return f"about {gigabytes(disk.needed)}{named}, {gigabytes(disk.free)} free in {disk.folder}"
+    each = gigabytes(disk.each_checkpoint)
+    more = f"; {each} more every {minutes:g} minutes" if minutes and disk.each_checkpoint >= WORTH_NAMING else ""
+    return f"about {gigabytes(disk.needed)}{named}{more}; {gigabytes(disk.free)} free in {disk.folder}"
 
 
 def _gpu_memory(gpu: GpuMemory) -> str:
