@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 from curation.errors import StatedError
@@ -12,6 +13,7 @@ from engine.errors import EngineError
 from engine.memory import MemoryEstimate, estimate, free_gpu_memory
 from engine.model_files import find_model, model_problem
 from engine.model_names import TINY
+from engine.out_of_memory import MOST_OPTIONS, options
 from engine.sizes import gigabytes
 from engine.trackers import tracker_problem
 
@@ -72,20 +74,16 @@ def ask_gpu_memory(config: TrainConfig) -> GpuMemory:
 
 
 def check_gpu_memory(config: TrainConfig, gpu: GpuMemory | None) -> Iterator[str]:
-    """A warning, as the count was never compared with a GPU: what would be saved by what, when it seems too much."""
+    """A warning, as the count was never compared with a GPU, with what makes the run smaller when it seems too large.
+
+    config: resolved.
+    """
     if gpu is None or gpu.estimate is None or gpu.free is None or gpu.estimate.total <= gpu.free:
         return
-    run, model = config.run, config.model
-    savings = [
-        ("gradient_checkpointing (slower)", not run.gradient_checkpointing),
-        ("train_batch_size = 1 with gradient_accumulation_steps (slower)", run.train_batch_size > 1),
-        ("low_memory (slower, the frozen UNet in 8 bits)", model.quantize is None),
-        ("a smaller resolution", True),
-    ]
-    options = ", ".join(option for option, is_open in savings if is_open)
+    smaller = "; ".join(str(option) for option in islice(options(config), MOST_OPTIONS))
     yield (
         f"While {gpu.estimate.hungriest} the run takes about {gigabytes(gpu.estimate.total)} of GPU memory, and "
-        f"{gigabytes(gpu.free)} are free. These save some: {options}."
+        f"{gigabytes(gpu.free)} are free. It gets smaller with: {smaller}."
     )
 
 

@@ -261,7 +261,7 @@ def test_a_gpu_that_seems_too_small_is_told_with_what_saves_memory(photos: Path)
     settings = config(photos, run={"gradient_checkpointing": True})
     (warning,) = check_gpu_memory(settings, GpuMemory(counted, None, 12 * 10**9, 16 * 10**9))
     assert "While training the run takes about 14 GB" in warning and "12 GB are free" in warning
-    assert "low_memory" in warning and "gradient_checkpointing (" not in warning
+    assert "low_memory = true (slower" in warning and "gradient_checkpointing" not in warning
     assert list(check_gpu_memory(settings, GpuMemory(counted, None, 15 * 10**9, 16 * 10**9))) == []
 
 
