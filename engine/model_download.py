@@ -15,7 +15,7 @@ from engine.errors import EngineError
 from engine.extras import require
 from engine.model_files import WEIGHTS, weight_files
 from engine.model_hub import hub_cache, hub_error, hub_token, is_hub_id, repository_folder
-from engine.model_names import full_name
+from engine.model_names import TINY, full_name
 
 OnProgress = Callable[[int, int], None]
 
@@ -57,7 +57,7 @@ def download_model(
     from huggingface_hub.utils import httpx, tqdm
 
     name = full_name(name)
-    if not is_hub_id(name):
+    if name == TINY or not is_hub_id(name):
         raise EngineError(f"There is no model {name}.", "Give a hub id (user/name), a folder or a .safetensors file.")
     try:
         commit, files = _listing(name, revision, variant)

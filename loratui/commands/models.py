@@ -47,7 +47,7 @@ def list_models(
     for pack in packs:
         state = pack.fault or ("used by lint" if pack == used else "whole")
         typer.echo(visible(f"{pack.name}: face pack, {state}; {pack.folder}"))
-    if not models:
+    if not any(model.kind == "SDXL" for model in models):
         typer.echo("No base model is on this disk. Fetch SDXL (7 GB) with: loratui models add sdxl", err=True)
     if not packs:
         typer.echo("No face pack is on this disk. Add one with: loratui models add faces", err=True)
@@ -81,9 +81,11 @@ def add(
     bring; LORATUI_FACE_PACK_URL names another folder on the web to fetch NAME.zip from, LORATUI_FACE_PACKS another
     place to keep packs. Examples: loratui models add sdxl; loratui models add ~/juggernaut.safetensors
     """
+    from engine.model_names import RESERVED
+
     if what == FACES:
         _add_faces(pack, source, accept_licence)
-    elif Path(what).expanduser().exists():
+    elif what not in RESERVED and Path(what).expanduser().exists():
         _add_own(Path(what).expanduser(), name)
     else:
         _fetch(what, revision, variant)
@@ -147,9 +149,12 @@ def _confirm(question: str, yes: bool) -> None:
 
 def _fetch(name: str, revision: str | None, variant: str | None) -> None:
     from engine.model_download import download_model
+    from engine.model_files import folder_problem
 
     with _progress(name) as on_progress:
         folder = download_model(name, revision, variant, on_progress)
+    if problem := folder_problem(folder, variant):
+        raise problem
     typer.echo(visible(str(folder)))
 
 
