@@ -121,7 +121,7 @@ def search() -> None:
     from curation.facts.hashes import hashes_of
     from curation.near_index import HashColumns, Reach, near_pairs
 
-    every = [hashes_of(Image.fromarray(cut)) for cut in hashed_cuts(max(HASHES))]
+    every = [hashes_of(Image.fromarray(cut)).upright for cut in hashed_cuts(max(HASHES))]
     for count in HASHES:
         columns = HashColumns.of(every[:count])
         start = time.perf_counter()
@@ -142,7 +142,7 @@ def say(line: str) -> None:
 def main(parts: Sequence[str]) -> None:
     sys.path.insert(0, str(HERE.parent))
     CACHE.mkdir(parents=True, exist_ok=True)
-    names = ("numpy", "opencv-python-headless", "Pillow", "ImageHash")
+    names = ("numpy", "opencv-python-headless", "Pillow")
     say(f"{platform.platform()}, {len(os.sched_getaffinity(0))} processors, load {os.getloadavg()[0]:.1f}")
     say(f"Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in names)}; {PEERS}")
     say("Left out: imports of both; imagededup's neural method; faces; the checks that only one of the two makes.")

@@ -23,9 +23,13 @@ information, of an odd shape, exact and near duplicates."""
 
 def main(folder: Path, rules: str) -> None:
     import cv2  # noqa: F401 - what is imported late counts for the peers neither
-    import imagehash  # noqa: F401
+    import pillow_heif  # noqa: F401
+    import pydantic.dataclasses  # noqa: F401
     import scipy.sparse.csgraph
     import scipy.spatial  # noqa: F401
+    from PIL import Image
+
+    Image.init()  # imports Pillow's formats
 
     start = time.perf_counter()
     lint(open_dataset(folder), "object", selection=SHARED if rules == "shared" else Selection())

@@ -60,7 +60,8 @@ def lint(
             detector,
             lambda d: on_progress(count + d, total),
         )
-    evidence = Evidence(dataset, photos, kind, needs, of_class, detector, foreign_files(dataset.root))
+    codes = frozenset(rule.code for rule in rules)
+    evidence = Evidence(dataset, photos, kind, needs, codes, of_class, detector, foreign_files(dataset.root))
     copies = _copies(evidence, rules, lambda done, more: on_progress(total + done, total + more))
     evidence = evidence.with_copies(copies)
     results = [result for rule in rules for result in rule.check(evidence)]
@@ -70,7 +71,7 @@ def lint(
     excluded = len(dataset.photos) - len(dataset.trainable)
     report = Report(str(dataset.root), len(dataset.photos), tuple(findings), skipped, excluded)
     hashes = {measured.name: measured.facts.file.sha256 for measured in photos}
-    return apply(report, dataset, suppressions, hashes, {rule.code for rule in rules})
+    return apply(report, dataset, suppressions, hashes, codes)
 
 
 def _parts(rules: Sequence[Rule], kind: Kind) -> frozenset[Part]:

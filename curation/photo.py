@@ -4,10 +4,11 @@ import contextlib
 import functools
 import io
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from curation.errors import CurationError
 from curation.facts.header import Fault, Header, means_srgb, orientation_of, read_header
@@ -40,7 +41,7 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """One photo. image: 8-bit RGB, upright, without metadata. header: what its file says about itself.
+    """One photo. image: 8-bit, RGB or grey, upright, without metadata. header: what its file says about itself.
 
     alpha: how opaque each pixel is, 8-bit, upright; None for a file that does not tell.
     """
@@ -83,14 +84,40 @@ def decode(content: bytes, least_side: int | None = None) -> Decoded:
     least_side: the photo comes at 1/2, 1/4, ... of its size, as long as its shorter side keeps so many pixels. A JPEG
     is reduced while it is decoded, which reads every byte all the same, in a third of the time. Raises Undecodable.
     """
+    with _opened(content) as image:
+        shrinks = least_side is not None and image.format in {"JPEG", "MPO"}
+        large = image.width * image.height > LARGE and not shrinks
+        with _one_large_picture if large else contextlib.nullcontext():
+            return _decoded(image, content, least_side)
+
+
+def decode_luma(content: bytes, least_side: int) -> Decoded | None:
+    """Decode the brightness alone (8-bit grey) of a JPEG in sRGB, to its last byte; None for anything else.
+
+    least_side: as for `decode`, but of the longer side. Raises Undecodable.
+    """
+    with _opened(content) as image:
+        if image.format not in {"JPEG", "MPO"} or image.mode not in {"RGB", "L"}:
+            return None
+        header = _header(image, content)
+        if header.profile and not means_srgb(header.profile):
+            return None
+        times = _times(max(image.size), least_side)
+        image.draft("L", (image.width // times, image.height // times))
+        image.load()
+        picture = _upright(image, image)
+        picture.info = {}
+        return Decoded(picture, header)
+
+
+@contextlib.contextmanager
+def _opened(content: bytes) -> Iterator[ImageFile.ImageFile]:
+    """The photo, not decoded yet. Whatever Pillow raises about it becomes Undecodable."""
     if not content:
         raise Undecodable("damaged", "the file is empty")
     try:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
-            shrinks = least_side is not None and image.format in {"JPEG", "MPO"}
-            large = image.width * image.height > LARGE and not shrinks
-            with _one_large_picture if large else contextlib.nullcontext():
-                return _decoded(image, content, least_side)
+            yield image
     except Undecodable:
         raise
     except UnidentifiedImageError as error:
@@ -113,17 +140,12 @@ def _formats() -> tuple[str, ...]:
     return tuple(format for format in FORMATS if format in Image.OPEN)
 
 
-def _decoded(image: Image.Image, content: bytes, least_side: int | None) -> Decoded:
-    if image.format == "JPEG" and _ends_in_zeros(content):
-        raise Undecodable("damaged", "its end is missing: only zeros are in its place")
-    header = read_header(image, content)
+def _decoded(image: ImageFile.ImageFile, content: bytes, least_side: int | None) -> Decoded:
+    header = _header(image, content)
     if least_side is not None:
         image.draft(None, (least_side, least_side))  # type: ignore[arg-type] - Pillow takes None for "any mode"
     image.load()
-    turn = _TURNS.get(orientation_of(image))
-    picture = _reduced(image, least_side)
-    if turn is not None:
-        picture = picture.transpose(turn)
+    picture = _upright(image, _reduced(image, least_side))
     alpha = None
     if picture.has_transparency_data and not picture.mode.startswith("I"):  # greys of which Pillow has none with alpha
         alpha = picture.convert("RGBA").getchannel("A")
@@ -132,15 +154,33 @@ def _decoded(image: Image.Image, content: bytes, least_side: int | None) -> Deco
     return Decoded(_to_srgb(picture, alpha, header.bits), header, alpha)
 
 
+def _header(image: ImageFile.ImageFile, content: bytes) -> Header:
+    if image.format == "JPEG" and _ends_in_zeros(content):
+        raise Undecodable("damaged", "its end is missing: only zeros are in its place")
+    return read_header(image, content)
+
+
+def _upright(image: ImageFile.ImageFile, picture: Image.Image) -> Image.Image:
+    """The picture, of the opened image, turned as its EXIF says."""
+    turn = _TURNS.get(orientation_of(image))
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _ends_in_zeros(jpeg: bytes) -> bool:
     """Whether its scan never ends, and zeros follow: a broken download leaves that, and libjpeg takes it for grey."""
     return jpeg.endswith(bytes(ZEROS)) and jpeg.rfind(b"\xff\xd9") < jpeg.rfind(b"\xff\xda")
 
 
-def _reduced(image: Image.Image, least_side: int | None) -> Image.Image:
+def _times(side: int, least: int) -> int:
+    """By which a side can be divided, 1, 2, 4, ..., so that it keeps the least."""
     times = 1
-    while least_side is not None and min(image.size) >= 2 * times * least_side:
+    while side >= 2 * times * least:
         times *= 2
+    return times
+
+
+def _reduced(image: Image.Image, least_side: int | None) -> Image.Image:
+    times = 1 if least_side is None else _times(min(image.size), least_side)
     if times == 1:
         return image
     if image.mode == "1":

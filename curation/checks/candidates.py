@@ -36,7 +36,7 @@ def alignable_files(evidence: Evidence) -> tuple[list[tuple[File, File]], int]:
     """Pairs that may be cuts of one photo, and how many more there are; none whose hashes tell that they are copies."""
     index = evidence.near_index
     family = _families(np.concatenate([index.pairs(), index.pairs(mirrored=True)]), len(evidence.readable))
-    alike = like_coloured([measured.hashes.colours for measured in evidence.readable], ALIKE)
+    alike = like_coloured([measured.colours for measured in evidence.readable], ALIKE)
     pairs = alike[family[alike[:, 0]] != family[alike[:, 1]]]
     chosen = pairs[:MOST_PAIRS]
     blocks = chosen // BLOCK

@@ -22,7 +22,7 @@ class RepeatedBackground(Rule):
     code = "SET001"
     name = "repeated-background"
     severity = "warning"
-    parts = frozenset({"hashes", "background"})
+    parts = frozenset({"hashes", "colours", "background"})
     copies = frozenset({"alignments"})
     kinds = frozenset({"person", "object", "character"})
     mend = "exclude"
@@ -174,7 +174,7 @@ class LowDiversity(Rule):
     code = "SET010"
     name = "low-diversity"
     severity = "info"
-    parts = frozenset({"hashes"})
+    parts = frozenset({"colours"})
     explanation = (
         "The photos have nearly the same colours: their mean distance (1 - Bhattacharyya coefficient in Lab) is under "
         "`distance`, with `fewest` photos or more. A set like this teaches one picture rather than a subject; in "
@@ -189,7 +189,7 @@ class LowDiversity(Rule):
         count = len(evidence.readable)
         if count < self.fewest:
             return
-        colours = np.stack([np.frombuffer(m.hashes.colours, np.uint8) for m in evidence.readable]).astype(np.float64)
+        colours = np.stack([np.frombuffer(m.colours, np.uint8) for m in evidence.readable]).astype(np.float64)
         colours /= np.maximum(np.linalg.norm(colours, axis=1, keepdims=True), 1.0)
         total = colours.sum(axis=0)  # of which the square holds the product of every two
         distance = 1 - (total @ total - np.square(colours).sum()) / (count * (count - 1))

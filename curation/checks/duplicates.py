@@ -113,7 +113,7 @@ class ShiftedCopy(Rule):
     code = "DUP004"
     name = "shifted-copy"
     severity = "warning"
-    parts = frozenset({"hashes"})
+    parts = frozenset({"hashes", "colours"})
     copies = frozenset({"alignments"})
     mend = "exclude"
     keeps = 1
@@ -151,7 +151,7 @@ class Burst(Rule):
     code = "DUP005"
     name = "burst"
     severity = "info"
-    parts = frozenset({"hashes"})
+    parts = frozenset({"hashes", "colours"})
     explanation = (
         "These photos were taken one within `seconds` of the other, with one camera, and have the same colours "
         "(Bhattacharyya coefficient of `colours` or more; 5 % of the pairs of different photos reach 0.84). They show "
@@ -175,7 +175,7 @@ class Burst(Rule):
                 )
 
     def _continues(self, before: Measured, after: Measured) -> bool:
-        likeness = colour_likeness(before.hashes.colours, after.hashes.colours)
+        likeness = colour_likeness(before.colours, after.colours)
         return seconds_between(before, after) <= self.seconds and likeness >= self.colours
 
 

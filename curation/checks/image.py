@@ -44,7 +44,7 @@ class Exposure(Rule):
     name = "exposure"
     severity = "warning"
     kinds = frozenset({"person", "object"})
-    parts = frozenset({"quality"})
+    parts = frozenset({"tones"})
     mend = "exclude"
     explanation = (
         "The photo is too dark (99 % of it is below `dark_below` of 255; photos as taken had 170 or more), or nearly "
@@ -61,7 +61,7 @@ class Exposure(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         for measured in evidence.readable:
-            tones = measured.quality.tones
+            tones = measured.tones
             clipped = tones.black + tones.white
             white = tones.white - measured.header.transparent  # which lies over white
             glow = 1 - tones.middle - clipped
@@ -99,7 +99,7 @@ class FlatFrame(Rule):
     code = "IMG006"
     name = "flat-frame"
     severity = "warning"
-    parts = frozenset({"quality"})
+    parts = frozenset({"tones"})
     mend = "exclude"
     explanation = (
         "There is next to nothing in the frame: its greys differ by less than `deviation` of 255 (standard deviation; "
@@ -111,7 +111,7 @@ class FlatFrame(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         for measured in evidence.readable:
-            tones = measured.quality.tones
+            tones = measured.tones
             if tones.deviation < self.deviation:
                 yield self.finding(
                     [measured.name],
@@ -136,7 +136,7 @@ class Border(Rule):
     code = "IMG007"
     name = "border"
     severity = "warning"
-    parts = frozenset({"quality"})
+    parts = frozenset({"borders"})
     mend = "rewrite"
     explanation = (
         "Bars of one colour surround the picture: a letterbox, a frame, a screenshot's edge. Training learns them as "
@@ -148,7 +148,7 @@ class Border(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         for measured in evidence.readable:
-            borders = measured.quality.borders
+            borders = measured.borders
             sides = {"left": borders.left, "top": borders.top, "right": borders.right, "bottom": borders.bottom}
             wide = {side: depth for side, depth in sides.items() if depth >= self.least}
             if wide:

@@ -11,10 +11,11 @@ from curation.checks.copy_groups import CopyGroups
 from curation.copies import CopyFacts, CopyPart
 from curation.dataset import Dataset, Photo
 from curation.faces import Face, FaceDetector
+from curation.facts.borders import Borders
 from curation.facts.hashes import HashFacts
 from curation.facts.header import Header
 from curation.facts.parts import Part, PhotoFacts
-from curation.facts.quality import QualityFacts
+from curation.facts.tones import Tones
 from curation.near_index import NearIndex
 from curation.needs import TrainingNeeds
 from curation.report import Finding, Kind, Region, Severity, Skipped
@@ -47,12 +48,32 @@ class Measured:
     # Of a readable photo, for the rules that name the part.
 
     @property
-    def quality(self) -> QualityFacts:
-        return _measured(self.facts.quality)
+    def tones(self) -> Tones:
+        return _measured(self.facts.tones)
+
+    @property
+    def sharpness(self) -> float:
+        return _measured(self.facts.sharpness)
+
+    @property
+    def directional_blur(self) -> tuple[float, float, float, float]:
+        return _measured(self.facts.directional_blur)
+
+    @property
+    def detail(self) -> tuple[float, float, float]:
+        return _measured(self.facts.detail)
+
+    @property
+    def borders(self) -> Borders:
+        return _measured(self.facts.borders)
 
     @property
     def hashes(self) -> HashFacts:
         return _measured(self.facts.hashes)
+
+    @property
+    def colours(self) -> bytes:
+        return _measured(self.facts.colours)
 
     @property
     def background(self) -> BackgroundFacts:
@@ -78,6 +99,7 @@ class Evidence:
     """All that a rule may judge by.
 
     photos: those that training would use, readable or not, sorted by name.  class_images: the same of class images.
+    codes: of the rules that judge by it.
     detector: what looked for faces, None when nobody did.  foreign_files: pictures in formats that are not read, names
     by the format's word.  copies: what was measured on pairs of photos.
     """
@@ -86,6 +108,7 @@ class Evidence:
     photos: tuple[Measured, ...]
     kind: Kind
     needs: TrainingNeeds
+    codes: frozenset[str]
     class_images: tuple[Measured, ...] = ()
     detector: FaceDetector | None = None
     foreign_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -24,7 +24,7 @@ class Enlargement:
 
     def true_side(self, measured: Measured) -> float | None:
         """The shorter side, in pixels, of which an enlarged photo has the detail; None for others."""
-        full, half, quarter = measured.quality.detail
+        full, half, quarter = measured.detail
         if full >= self.lost or max(half, quarter) < self.regained:
             return None
         side = measured.header.short_side
@@ -48,10 +48,10 @@ class Motion:
 
     def amount(self, measured: Measured) -> float | None:
         """The blur along the motion, in [0, 1]; None where nothing moved."""
-        width, height, falling, rising = measured.quality.directional_blur
+        width, height, falling, rising = measured.directional_blur
         across = max(abs(width - height), abs(falling - rising))
         worst = max(width, height, falling, rising)
-        moved = worst >= self.blur and across >= self.across and measured.quality.sharpness < self.sharpness
+        moved = worst >= self.blur and across >= self.across and measured.sharpness < self.sharpness
         return worst if moved else None
 
 
@@ -60,7 +60,7 @@ class Blurred(Rule):
     code = "IMG002"
     name = "blurred"
     severity = "warning"
-    parts = frozenset({"quality"})
+    parts = frozenset({"sharpness"})
     mend = "exclude"
     explanation = (
         "Nothing in the photo is sharp: the 90th percentile over 8 x 8 tiles of the Laplacian's variance, at 1024 px, "
@@ -69,7 +69,7 @@ class Blurred(Rule):
         "`soft_below` a note; also where a photo has less than half of the sharpness that the set usually has, and "
         "less than `compared_below` (four times the limit of a warning). The guide: blurry images can harm the tuning "
         "process. Photos whose softness is explained otherwise are left to IMG001 (a shorter side under "
-        "`explained_below` times the resolution), IMG003 and IMG004."
+        "`explained_below` times the resolution), and to IMG003 and IMG004 where those are applied."
     )
     blurred_below: float = 60.0
     soft_below: float = 135.0
@@ -77,10 +77,10 @@ class Blurred(Rule):
     explained_below: float = LOW_RESOLUTION
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
-        usual = median([measured.quality.sharpness for measured in evidence.readable] or [0.0])
+        usual = median([measured.sharpness for measured in evidence.readable] or [0.0])
         soft_below = max(self.soft_below, min(usual / 2, self.compared_below))
         for measured in evidence.readable:
-            sharpness = measured.quality.sharpness
+            sharpness = measured.sharpness
             if sharpness >= soft_below or self._explained(evidence, measured):
                 continue
             blurred = sharpness < self.blurred_below
@@ -97,7 +97,9 @@ class Blurred(Rule):
 
     def _explained(self, evidence: Evidence, measured: Measured) -> bool:
         too_small = measured.header.short_side < self.explained_below * evidence.needs.resolution
-        return too_small or Motion().amount(measured) is not None or Enlargement().true_side(measured) is not None
+        moved = MotionBlur.code in evidence.codes and Motion().amount(measured) is not None
+        enlarged = Upscaled.code in evidence.codes and Enlargement().true_side(measured) is not None
+        return too_small or moved or enlarged
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Upscaled(Rule):
     code = "IMG003"
     name = "upscaled"
     severity = "warning"
-    parts = frozenset({"quality"})
+    parts = frozenset({"detail"})
     mend = "exclude"
     explanation = (
         "The photo was enlarged: it has more pixels than detail. The finest detail has less than `lost` of the energy "
@@ -139,7 +141,7 @@ class MotionBlur(Rule):
     code = "IMG004"
     name = "motion-blur"
     severity = "warning"
-    parts = frozenset({"quality"})
+    parts = frozenset({"sharpness", "directional_blur"})
     mend = "exclude"
     explanation = (
         "The camera or the subject moved: edges are smeared along one direction. Crete et al.'s blur effect, at 512 px "

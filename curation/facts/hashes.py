@@ -1,14 +1,20 @@
-"""What tells copies of a photo: perceptual hashes of it and of its mirror image, and its colours."""
+"""What tells copies of a photo: perceptual hashes of it and of its mirror image; and its colours."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from curation.facts.pixels import Pixels
+from curation.facts.pixels import halved
 
 SIDE = 64
 """Pixels: the square that is hashed. imagehash takes five times as long for 256, to the same result but for a bit."""
+
+COSINES = 2 * np.cos(np.pi / 64 * np.outer(np.arange(8), 2 * np.arange(32) + 1))
+"""The 8 lowest frequencies of a discrete cosine transform of 32 values, (8, 32)."""
+
+MIRRORED = np.array([1, -1] * 4)
+"""What the frequencies along a line are multiplied with when it is read backwards."""
 
 COLOUR_SIDE = 32
 
@@ -24,19 +30,17 @@ class Hashes:
 
 @dataclass(frozen=True)
 class HashFacts:
-    """upright, mirrored: of the photo, and of it flipped left to right.  colours: see `colour_counts`."""
+    """upright, mirrored: of the photo, and of it flipped left to right."""
 
     upright: Hashes
     mirrored: Hashes
-    colours: bytes
 
 
-def measure_hashes(pixels: Pixels) -> HashFacts:
-    """Hash one photo."""
+def measure_hashes(grey: np.ndarray) -> HashFacts:
+    """Hash one photo. grey: uint8, (height, width)."""
     import cv2
 
-    grey = Image.fromarray(cv2.resize(pixels.grey_1024, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
-    return HashFacts(hashes_of(grey), hashes_of(ImageOps.mirror(grey)), colour_counts(pixels.rgb_1024))
+    return hashes_of(Image.fromarray(cv2.resize(halved(grey), (SIDE, SIDE), interpolation=cv2.INTER_AREA)))
 
 
 def colour_counts(rgb: np.ndarray) -> bytes:
@@ -58,9 +62,31 @@ def colour_likeness(one: bytes, other: bytes) -> float:
     return float(mine @ theirs / max(1.0, float(np.linalg.norm(mine) * np.linalg.norm(theirs))))
 
 
-def hashes_of(grey: Image.Image) -> Hashes:
-    """Hash a grey picture, 64 pixels wide and high."""
-    import imagehash
+def hashes_of(grey: Image.Image) -> HashFacts:
+    """Hash a grey picture, 64 pixels wide and high, and its mirror image.
 
-    found = (imagehash.dhash(grey), imagehash.phash(grey), imagehash.dhash(grey, hash_size=12))
-    return Hashes(*(int(str(value), 16) for value in found))
+    The same bits as imagehash's dhash, phash, and dhash with hash_size 12, in a third of the time for both.
+    """
+    coarse, fine = _shrunk(grey, 9, 8), _shrunk(grey, 13, 12)
+    frequencies = (COSINES @ _shrunk(grey, 32, 32) @ COSINES.T).round(6)  # so that those of a flat picture are 0
+    return HashFacts(
+        Hashes(_rises(coarse), _above_median(frequencies), _rises(fine)),
+        Hashes(_rises(coarse[:, ::-1]), _above_median(frequencies * MIRRORED), _rises(fine[:, ::-1])),
+    )
+
+
+def _shrunk(grey: Image.Image, width: int, height: int) -> np.ndarray:
+    return np.asarray(grey.resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _rises(greys: np.ndarray) -> int:
+    """A bit for each two neighbours in a row, set where the second is brighter."""
+    return _bits(greys[:, 1:] > greys[:, :-1])
+
+
+def _above_median(values: np.ndarray) -> int:
+    return _bits(values > np.median(values))
+
+
+def _bits(flags: np.ndarray) -> int:
+    return int.from_bytes(np.packbits(flags).tobytes())

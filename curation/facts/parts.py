@@ -6,21 +6,45 @@ from typing import Literal
 
 from curation.background import BackgroundFacts
 from curation.faces import FaceFacts
+from curation.facts.borders import Borders
 from curation.facts.hashes import HashFacts
 from curation.facts.header import FileFacts
-from curation.facts.quality import QualityFacts
+from curation.facts.tones import Tones
 from curation.subject import SubjectFacts
 
-Part = Literal["quality", "hashes", "background", "faces", "subject"]
+Part = Literal[
+    "tones",
+    "sharpness",
+    "directional_blur",
+    "detail",
+    "borders",
+    "hashes",
+    "colours",
+    "background",
+    "faces",
+    "subject",
+]
 
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """What was measured on one photo. A part is None while nobody asked for it, and when the photo is unreadable."""
+    """What was measured on one photo. A part is None while nobody asked for it, and when the photo is unreadable.
+
+    sharpness, directional_blur, detail: see curation.facts.sharpness.  borders: bars of one colour.
+    colours: see curation.facts.hashes.colour_counts.
+
+    detail is measured on the pixels as they are in photos whose shorter side has less than 2048; a larger photo is
+    halved until it has, since what is finer than that never reaches training at 1024.
+    """
 
     file: FileFacts
-    quality: QualityFacts | None = None
+    tones: Tones | None = None
+    sharpness: float | None = None
+    directional_blur: tuple[float, float, float, float] | None = None
+    detail: tuple[float, float, float] | None = None
+    borders: Borders | None = None
     hashes: HashFacts | None = None
+    colours: bytes | None = None
     background: BackgroundFacts | None = None
     faces: FaceFacts | None = None
     subject: SubjectFacts | None = None

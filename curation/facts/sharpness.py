@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from curation.facts.pixels import halved
+
 TILES = 8
 """Of a side: a photo is judged by its sharpest tiles, so that a soft background (bokeh) is not taken for blur."""
 
@@ -19,8 +21,9 @@ def sharpness(grey: np.ndarray) -> float:
     """
     import cv2
 
-    deviations = [cv2.meanStdDev(tile)[1].item() for tile in _tiles(cv2.Laplacian(grey, cv2.CV_16S))]
-    return float(np.percentile(np.square(deviations), 90))
+    edges = cv2.Laplacian(grey, cv2.CV_16S)
+    variances = [_mean_square(tile) - (cv2.sumElems(tile)[0] / tile.size) ** 2 for tile in _tiles(edges)]
+    return round(float(np.percentile(variances, 90)), 1)
 
 
 def detail(grey: np.ndarray) -> tuple[float, float, float]:
@@ -66,14 +69,6 @@ def directional_blur(grey: np.ndarray) -> tuple[float, float, float, float]:
     )
 
 
-def halved(grey: np.ndarray) -> np.ndarray:
-    """The picture at half its size; an odd last line is left out, which makes it ten times as fast."""
-    import cv2
-
-    size = max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2)
-    return cv2.resize(grey[: 2 * size[1], : 2 * size[0]], size, interpolation=cv2.INTER_AREA)
-
-
 def _tiles(pixels: np.ndarray) -> list[np.ndarray]:
     """Fewer than 64 for a side under 8 pixels."""
     rows = np.array_split(pixels, TILES, axis=0)
@@ -87,14 +82,20 @@ def _energies(grey: np.ndarray) -> np.ndarray:
     edges = cv2.Laplacian(grey, cv2.CV_16S)
     if min(grey.shape) < TILES:
         return np.full(TILES * TILES, float(np.square(edges, dtype=np.float64).mean()))
-    return np.array([cv2.norm(tile, cv2.NORM_L2SQR) / tile.size for tile in _tiles(edges)])
+    return np.array([_mean_square(tile) for tile in _tiles(edges)])
+
+
+def _mean_square(tile: np.ndarray) -> float:
+    import cv2
+
+    return cv2.norm(tile, cv2.NORM_L2SQR) / tile.size
 
 
 def _share(fine: np.ndarray, coarse: np.ndarray) -> float:
     """1 where there is no detail at either size, as in a flat picture."""
     detailed = np.argsort(coarse, kind="stable")[-DETAILED_TILES:]
     known = coarse[detailed] > 0
-    return float(np.median(fine[detailed][known] / coarse[detailed][known])) if known.any() else 1.0
+    return round(float(np.median(fine[detailed][known] / coarse[detailed][known])), 3) if known.any() else 1.0
 
 
 def _blur(grey: np.ndarray, along_width: bool) -> float:
@@ -105,4 +106,4 @@ def _blur(grey: np.ndarray, along_width: bool) -> float:
     contrast = np.abs(cv2.Sobel(grey, cv2.CV_16S, *derivative))
     left = np.abs(cv2.Sobel(smeared, cv2.CV_16S, *derivative))
     total = cv2.sumElems(contrast)[0]
-    return cv2.sumElems(np.minimum(contrast, left))[0] / total if total else 0.0
+    return round(cv2.sumElems(np.minimum(contrast, left))[0] / total, 3) if total else 0.0

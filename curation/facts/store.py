@@ -18,7 +18,7 @@ from curation.facts.parts import PhotoFacts
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-VERSION = 6
+VERSION = 7
 """Raised whenever a measurement changes, which makes the stored ones worthless."""
 
 STALE_SHARE = 0.5

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from curation.facts.measure import measure
+from curation.facts.parts import Part
 from tests.curation.damage import bomb, damaged_files, whole_files, write_damaged
+
+PARTS: frozenset[Part] = frozenset({"tones", "hashes", "colours"})
+"""Of the photo in grey, and of the photo in colour."""
 
 FILES = 2000
 MEMORY_MB = 1600
@@ -19,7 +23,7 @@ import json, resource, sys
 from pathlib import Path
 from curation import open_dataset
 from curation.lint import TrainingNeeds, lint
-import cv2, imagehash, scipy.sparse.csgraph
+import cv2, scipy.sparse.csgraph
 
 def memory_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -37,14 +41,14 @@ print(json.dumps({"photos": report.photos, "errors": errors, "grown_mb": memory_
 @pytest.mark.parametrize("name", sorted(whole_files()))
 def test_the_whole_files_are_read(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(whole_files()[name])
-    assert measure(tmp_path / name, frozenset({"quality", "hashes"})).file.unreadable is None
+    assert measure(tmp_path / name, PARTS).file.unreadable is None
 
 
 def test_each_of_some_damaged_files_is_read_or_says_why_not(tmp_path: Path) -> None:
     for name, content in damaged_files(150, seed=7):
         (tmp_path / name).write_bytes(content)
-        facts = measure(tmp_path / name, frozenset({"quality", "hashes"}))
-        assert (facts.quality is None) == (facts.file.unreadable is not None), name
+        facts = measure(tmp_path / name, PARTS)
+        assert (facts.tones is None) == (facts.file.unreadable is not None), name
 
 
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from curation import Finding, Report
+from curation import Finding, Report, open_dataset
+from curation.lint import Selection, TrainingNeeds, lint
 
 LoadSample = Callable[..., Image.Image]
 Lint = Callable[..., Report]
@@ -69,6 +70,16 @@ def test_img003_a_photo_that_was_enlarged(
     report = lint_folder(plant(name, enlarged), resolution=300)
     assert photos_of(found(report, "IMG003")) == {"fault.png"}
     assert "fault.png" not in photos_of(found(report, "IMG002")), "enlarging explains the softness"
+
+
+def test_img002_names_an_enlarged_photo_where_img003_is_not_applied(
+    plant: Callable[[str, Plant], Path], found: Found
+) -> None:
+    def enlarged(image: Image.Image) -> Image.Image:
+        return image.resize((image.width // 4, image.height // 4)).resize(image.size, RESAMPLING.BICUBIC)
+
+    report = lint(open_dataset(plant("coffee", enlarged)), needs=TrainingNeeds(300), selection=Selection(("IMG002",)))
+    assert "fault.png" in photos_of(found(report, "IMG002"))
 
 
 def test_img003_is_silent_where_training_reduces_the_photo_anyway(

@@ -41,7 +41,7 @@ def test_faces_are_looked_for_only_when_they_matter(photos: Path) -> None:
 def test_spoiled_facts_are_measured_anew(photos: Path, content: str) -> None:
     expected = lint(open_dataset(photos))
     stored = photos / ".loratui" / "facts.jsonl"
-    stored.write_text(content + "\n" + stored.read_text().replace('"quality":{', '"quality":{"spoiled":1,'))
+    stored.write_text(content + "\n" + stored.read_text().replace('"tones":{', '"tones":{"spoiled":1,'))
     assert lint(open_dataset(photos)) == expected
 
 

@@ -54,7 +54,7 @@ def test_the_index_is_exact(own: list[Hashes], others: list[Hashes], reach: Reac
 @given(families(), st.booleans())
 @settings(deadline=None, max_examples=40)
 def test_photos_are_linked_as_every_two_of_them_would_link_them(hashes: list[Hashes], mirrored: bool) -> None:
-    facts = [HashFacts(one, other, b"") for one, other in zip(hashes, reversed(hashes), strict=True)]
+    facts = [HashFacts(one, other) for one, other in zip(hashes, reversed(hashes), strict=True)]
     linked = {tuple(pair) for pair in NearIndex(facts).pairs(mirrored=mirrored).tolist()}
     for i, one in enumerate(facts):
         for j, other in enumerate(facts[i + 1 :], i + 1):
@@ -80,7 +80,7 @@ def connected(start: int, end: int, links: set[tuple[int, int]], count: int) -> 
 
 def test_a_thousand_equal_hashes_are_a_row_and_not_a_square() -> None:
     one = Hashes(1, 2, 3)
-    assert len(NearIndex([HashFacts(one, one, b"")] * 1000).pairs()) == 999
+    assert len(NearIndex([HashFacts(one, one)] * 1000).pairs()) == 999
 
 
 def test_an_index_of_nothing_finds_nothing() -> None:
