@@ -138,7 +138,8 @@ def test_pictures_are_drawn_from_the_same_reading(models: Models, text_encoder: 
     assert not np.array_equal(picture(long), picture(long, chunk_captions=True))
 
 
-words_of_tokens = st.lists(st.lists(st.integers(0, 9), max_size=200), max_size=60)
+lengths = st.lists(st.integers(0, 12), min_size=15, max_size=60) | st.lists(st.integers(0, 160))
+words_of_tokens = lengths.map(lambda counts: [list(range(count)) for count in counts])
 
 
 @given(words_of_tokens)
