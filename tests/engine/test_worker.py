@@ -35,7 +35,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def create(photos: Path, tiny_model: Path, tmp_path: Path) -> Create:
     """A new run of so many steps on the tiny model."""
 
-    def create(name: str, steps: int, **sections: Mapping[str, Any]) -> RunDir:
+    def create(name: str, steps: int, runs: str = "runs", **sections: Mapping[str, Any]) -> RunDir:
         flags: dict[str, Mapping[str, Any]] = {
             "data": {"instance_data_dir": str(photos), "resolution": 64},
             "concept": {"instance_prompt": "a photo of TOK"},
@@ -45,7 +45,7 @@ def create(photos: Path, tiny_model: Path, tmp_path: Path) -> Create:
             "sample": {"num_validation_images": 0},
             **sections,
         }
-        return create_run(tmp_path / "runs", name, resolve(compose(flags=flags).config))
+        return create_run(tmp_path / runs, name, resolve(compose(flags=flags).config))
 
     return create
 
@@ -112,6 +112,24 @@ def test_a_killed_run_is_told_dead_and_ends_after_a_resume_as_if_nothing_had_bee
     assert (killed.output / "pytorch_lora_weights.safetensors").read_bytes() == (
         whole.output / "pytorch_lora_weights.safetensors"
     ).read_bytes()
+
+
+@pytest.mark.slow
+def test_what_a_run_leaves_is_a_function_of_its_config_to_the_byte(create: Create) -> None:
+    """No clock, path of a run or host is in any file."""
+    outputs = []
+    for runs in ("runs", "elsewhere"):
+        run = create("dog", steps=4, runs=runs)
+        launcher.launch(run)
+        assert launcher.wait(run).state == "finished"
+        outputs.append({path.name: path.read_bytes() for path in run.output.iterdir()})
+    assert outputs[0] == outputs[1]
+    assert set(outputs[0]) == {
+        "pytorch_lora_weights.safetensors",
+        "dog.safetensors",
+        "dog_emb.safetensors",
+        "README.md",
+    }
 
 
 @pytest.mark.slow
