@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from curation.clip_tokens import token_count
 from engine import single_file
@@ -172,11 +173,18 @@ def test_the_identity_of_a_file_follows_its_content(tensors: Tensors, tmp_path: 
 
 
 def test_the_shipped_configs_are_those_of_sdxl() -> None:
-    """2,567,463,684 parameters: what the published UNet has."""
-    config: Any = UNet2DConditionModel.load_config(CONFIGS, subfolder="unet")
+    """By the number of parameters that the published parts have."""
+    unet_config: Any = UNet2DConditionModel.load_config(CONFIGS, subfolder="unet")
+    vae_config: Any = AutoencoderKL.load_config(CONFIGS, subfolder="vae")
     with torch.device("meta"):
-        unet: Any = UNet2DConditionModel.from_config(config)
-    assert sum(parameter.numel() for parameter in unet.parameters()) == 2_567_463_684
+        parts: list[Any] = [
+            UNet2DConditionModel.from_config(unet_config),
+            AutoencoderKL.from_config(vae_config),
+            CLIPTextModel(CLIPTextConfig.from_pretrained(CONFIGS, subfolder="text_encoder")),
+            CLIPTextModelWithProjection(CLIPTextConfig.from_pretrained(CONFIGS, subfolder="text_encoder_2")),
+        ]
+    counts = [sum(parameter.numel() for parameter in part.parameters()) for part in parts]
+    assert counts == [2_567_463_684, 83_653_863, 123_060_480, 694_659_840]
 
 
 @pytest.fixture(scope="session")
