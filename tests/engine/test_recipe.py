@@ -10,7 +10,7 @@ import pytest
 from engine.checkpoints import newest_checkpoint
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.events import Event, Paused, Phase, Step, Stopped, Verified, Warned
+from engine.events import ClassImages, Event, Paused, Phase, Step, Stopped, Verified, Warned
 from engine.recipe import follow
 from engine.rundir import create_run
 from tests.engine.training import STEPS, last_files, nothing, of_type, pause_after
@@ -111,6 +111,7 @@ def test_class_images_are_taken_where_there_are_some_and_made_where_not(
     assert [path.name for path in real.iterdir()] == ["cup.png"]
     priors = [step.prior_loss for step in of_type(events, Step)]
     assert all(prior is not None and prior > 0 for prior in priors)
+    assert [(event.real, event.generated) for event in of_type(events, ClassImages)] == [(1, 2)]
 
 
 def test_a_stop_is_heard_while_class_images_are_made(config: Callable[..., TrainConfig], tmp_path: Path) -> None:
@@ -144,3 +145,31 @@ def test_a_stop_while_class_images_are_made_exports_an_earlier_checkpoint(
     end = follow(run, stop)
     assert (end.type, end.step) == ("stopped", 1)
     assert [event.ok for event in of_type(events, Verified)] == [True]
+
+
+def test_a_second_run_finds_latents_and_prompts_kept_and_ends_the_same_to_the_byte(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    def kept() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / ".cache").rglob("*.safetensors")}
+
+    first, second = (create_run(tmp_path, name, config(run={"max_train_steps": 2})) for name in ("first", "second"))
+    follow(first, nothing)
+    before = kept()
+    assert {path.parent.name for path in before} == {"latents", "prompts"}
+    follow(second, nothing)
+    assert kept() == before
+    assert last_files(first) == last_files(second)
+
+
+def test_the_frozen_models_own_answers_keep_the_class_known_without_any_pictures(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    prior = {"with_prior_preservation": True, "class_prompt": "a photo of a cup", "prior_target": "base_model"}
+    run = create_run(tmp_path, "run", config(prior=prior, optimizer={"optimizer": "adamw", "learning_rate": 0.01}))
+    events: list[Event] = []
+    follow(run, events.append)
+    priors = [step.prior_loss for step in of_type(events, Step)]
+    assert priors[0] is not None and priors[0] < 1e-10, "the LoRA begins as nothing"
+    assert all(prior is not None and prior > 1e-8 for prior in priors[1:])
+    assert not of_type(events, ClassImages) and not run.class_images.exists()
