@@ -108,7 +108,7 @@ class Trainer:
         if config.run.gradient_checkpointing:
             models.unet.enable_gradient_checkpointing()
         if config.run.torch_compile:
-            models.unet.compile()
+            models.unet.compile_repeated_blocks()  # one transformer block, used many times: seconds, not minutes
         if checkpoint:
             self._restore(checkpoint)
 
