@@ -19,7 +19,7 @@ from tests.engine.training import Train, frozen_of, lora_of, of_type, trainer_of
 LEARNING: Mapping[str, Mapping[str, Any]] = {
     "run": {"max_train_steps": 60, "train_batch_size": 2},
     "optimizer": {"optimizer": "adamw", "learning_rate": 0.1},
-    "text_encoder": {"text_encoder_lr": 0.1},
+    "text_encoder": {"text_encoder_lr": 0.1, "train_text_encoder_ti_frac": 1.0},  # or nothing of the frozen one trains
 }
 
 
@@ -44,8 +44,11 @@ def test_training_lowers_the_loss_on_fixed_noise_and_timesteps_below_that_of_a_r
     trainer.train()
     frozen.train()
     assert lora_of(frozen.models.unet) == lora
-    assert loss_on_the_grid(frozen, settings) > 0.99 * untrained
-    assert loss_on_the_grid(trainer, settings) < 0.98 * untrained
+    # Measured: 0.9979 untrained, 0.9976 with the new tokens alone, 0.9553 with LoRA, which can do little amid random
+    # weights.
+    learned, with_tokens_alone = loss_on_the_grid(trainer, settings), loss_on_the_grid(frozen, settings)
+    assert learned < 0.98 * untrained
+    assert learned < 0.98 * with_tokens_alone
     assert frozen_of(trainer.models) == base
 
 
