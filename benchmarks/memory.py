@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 from engine.config import TrainConfig, compose
 from engine.memory import question
 from engine.memory.count import add_trainables, bare_models, run_step, step_bytes
-from engine.models import DTYPES, default_device
+from engine.models.load import DTYPES, default_device
 from engine.plan import resolve
 
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {

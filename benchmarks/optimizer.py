@@ -23,10 +23,10 @@ from torch import nn
 
 import engine
 from engine.config import compose
-from engine.lora import lora_parameters, unet_target_modules
-from engine.optimizers import FlatGroup, ParameterGroup, flatten, make_optimizer
 from engine.plan import resolve
 from engine.settings import LoraSection
+from engine.training.lora import lora_parameters, unet_target_modules
+from engine.training.optimizers import FlatGroup, ParameterGroup, flatten, make_optimizer
 
 RANK = 16
 WARM_UP = 2  # steps: the first ones make the optimizer's state

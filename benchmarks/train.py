@@ -28,18 +28,18 @@ from PIL import Image  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection  # noqa: E402
 
-from engine.clip_vocabulary import read_merges, sdxl_tokenizers  # noqa: E402
 from engine.config import TrainConfig, compose  # noqa: E402
 from engine.data.examples import read_examples  # noqa: E402
 from engine.data.latents import Posteriors  # noqa: E402
 from engine.data.samples import photo_samples  # noqa: E402
-from engine.low_memory import offload  # noqa: E402
-from engine.models import Models, default_device, load_models, schedulers, silence_libraries  # noqa: E402
+from engine.models.clip_vocabulary import read_merges, sdxl_tokenizers  # noqa: E402
+from engine.models.load import Models, default_device, load_models, schedulers, silence_libraries  # noqa: E402
+from engine.models.low_memory import offload  # noqa: E402
+from engine.models.single_file import CONFIGS  # noqa: E402
 from engine.plan import plan, resolve  # noqa: E402
 from engine.rundir import create_run  # noqa: E402
 from engine.settings import ModelSection  # noqa: E402
-from engine.single_file import CONFIGS  # noqa: E402
-from engine.trainer import Trainer  # noqa: E402
+from engine.training.trainer import Trainer  # noqa: E402
 
 PHOTOS = 4
 WARM_UP = 3  # steps: kernels are chosen and the optimizer's state is made in the first ones

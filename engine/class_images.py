@@ -10,8 +10,8 @@ from curation.dataset import photo_files
 from engine.chance import draw_seed
 from engine.config import TrainConfig
 from engine.data.examples import Example, real_class_images, uses_class_images
-from engine.generate import sample_images
-from engine.models import Models
+from engine.models.load import Models
+from engine.results.generate import sample_images
 from engine.rundir import RunDir
 
 Origin = Literal["real", "generated"]

@@ -8,7 +8,7 @@ from engine.config import TrainConfig
 from engine.contradictions import contradictions
 from engine.defaults import ADAM_BETA2, BLORA_BLOCKS, WEIGHT_DECAY, learning_rates, trains_text
 from engine.errors import refuse
-from engine.model_files import tokenizer_file
+from engine.models.files import tokenizer_file
 from engine.paths import typed_path
 from engine.settings import LoraSection, ModelSection, OptimizerSection, RunSection, TextEncoderSection
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import torch
 
-from engine.checkpoints import Checkpoint, load_checkpoint, newest_checkpoint
 from engine.class_images import class_examples, count_by_origin, generate_class_images
 from engine.config import TrainConfig
 from engine.data.examples import Example, read_examples, uses_class_images
@@ -13,17 +12,18 @@ from engine.data.latents import Posteriors
 from engine.data.samples import Samples, class_image_samples, photo_samples
 from engine.errors import EngineError
 from engine.events import ClassImages, Finished, Paused, Phase, Progress, Started, Stopped, Verified, Warned
-from engine.export import export
-from engine.low_memory import offload
-from engine.model_files import model_identity
-from engine.models import Models, compute_dtype, default_device, load_models, silence_libraries
+from engine.models.files import model_identity
+from engine.models.load import Models, compute_dtype, default_device, load_models, silence_libraries
+from engine.models.low_memory import offload
 from engine.plan import Plan, plan, resolve
-from engine.rehearsal import rehearse
+from engine.results.export import export
+from engine.results.verify import verify_export
 from engine.rundir import Ending, RunDir
-from engine.trackers import tracked
-from engine.trainer import Emit, Trainer
-from engine.verify import verify_export
-from engine.weights import TrainedWeights, add_trainables, apply_weights
+from engine.training.checkpoints import Checkpoint, load_checkpoint, newest_checkpoint
+from engine.training.rehearsal import rehearse
+from engine.training.trackers import tracked
+from engine.training.trainer import Emit, Trainer
+from engine.training.weights import TrainedWeights, add_trainables, apply_weights
 
 
 def follow(run: RunDir, emit: Emit) -> Finished | Stopped | Paused:

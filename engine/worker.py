@@ -17,9 +17,9 @@ from curation.errors import StatedError
 from engine.errors import EngineError
 from engine.events import Event, EventWriter, Failed, Finished, Paused, Skipped, Started, Step, Stopped
 from engine.extras import require
-from engine.out_of_memory import gpu_is_full
 from engine.plan import resolve
 from engine.rundir import RunDir, State
+from engine.training.out_of_memory import gpu_is_full
 
 STATUS_SECONDS = 0.5
 ENDS: dict[type[Event], State] = {Finished: "finished", Stopped: "stopped", Paused: "paused", Failed: "failed"}

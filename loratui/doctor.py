@@ -16,7 +16,7 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from engine.model_hub import hub_cache
+from engine.models.hub import hub_cache
 from loratui.gpu import examine_gpus
 
 Level = Literal["ok", "info", "warning", "error"]

@@ -11,8 +11,8 @@ from engine.preflight import Examination
 from engine.preflight.class_images import ClassImages
 from engine.preflight.machine import GpuMemory
 from engine.preflight.space import Disk
-from engine.sample_prompts import sample_prompts
 from engine.sizes import gigabytes
+from engine.text.sample_prompts import sample_prompts
 
 JSON_VERSION = 1
 WORTH_NAMING = 50 * 10**6  # bytes: smaller parts of what goes to disk are not named

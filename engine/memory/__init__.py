@@ -17,7 +17,7 @@ from curation.atomic import write_text
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.extras import require
-from engine.model_names import TINY
+from engine.models.names import TINY
 from engine.paths import typed_path
 
 VERSION = 1  # part of every key: raise it when the count changes

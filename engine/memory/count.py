@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from engine.config import TrainConfig
-from engine.lora import add_adapters
-from engine.low_memory import quantize_linears
 from engine.memory import MemoryEstimate
 from engine.memory.live import LiveBytes, as_on_a_gpu
-from engine.model_files import find_model
-from engine.models import DTYPES
-from engine.tokens import PlaceholderEmbedding
+from engine.models.files import find_model
+from engine.models.load import DTYPES
+from engine.models.low_memory import quantize_linears
+from engine.text.tokens import PlaceholderEmbedding
+from engine.training.lora import add_adapters
 
 META = torch.device("meta")
 FLOAT32 = 4  # bytes
@@ -206,5 +206,5 @@ def _config_of(part: str, folder: Path | None) -> dict[str, Any]:
     own = folder / part / "config.json" if folder else None
     if own is not None and own.is_file():
         return json.loads(own.read_text("utf-8"))
-    shipped = resources.files("engine") / "sdxl" / part / "config.json"
+    shipped = resources.files("engine.models") / "sdxl" / part / "config.json"
     return json.loads(shipped.read_text("utf-8"))

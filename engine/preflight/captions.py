@@ -6,13 +6,13 @@ from curation.dataset import Dataset
 from curation.errors import CurationError, StatedError
 from curation.text import visible
 from curation.triggers import trigger_pattern
-from engine.chunks import MOST_CHUNKS, CutCaption, cut_captions
 from engine.config import TrainConfig
 from engine.errors import ConfigError
-from engine.model_files import tokenizer_file
+from engine.models.files import tokenizer_file
 from engine.plan import trigger_words
 from engine.preflight.photos import some
-from engine.sample_prompts import sample_prompts
+from engine.text.chunks import MOST_CHUNKS, CutCaption, cut_captions
+from engine.text.sample_prompts import sample_prompts
 
 
 def check_captions(config: TrainConfig, dataset: Dataset) -> Iterator[StatedError | str]:

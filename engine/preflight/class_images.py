@@ -10,7 +10,7 @@ from curation.text import visible
 from engine.config import TrainConfig
 from engine.data.examples import included_photos, uses_class_images
 from engine.errors import ConfigError, EngineError
-from engine.model_hub import SECONDS
+from engine.models.hub import SECONDS
 from engine.paths import typed_path
 from engine.preflight.photos import check_decodes
 

@@ -2,7 +2,7 @@
 
 from curation.dataset import Dataset
 from engine.config import TrainConfig
-from engine.model_names import TINY
+from engine.models.names import TINY
 from engine.paths import typed_path
 from engine.plan import Plan
 

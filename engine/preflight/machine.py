@@ -11,11 +11,11 @@ from curation.errors import StatedError
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.memory import MemoryEstimate, estimate, free_gpu_memory
-from engine.model_files import find_model, model_problem
-from engine.model_names import TINY
-from engine.out_of_memory import MOST_OPTIONS, options
+from engine.models.files import find_model, model_problem
+from engine.models.names import TINY
 from engine.sizes import gigabytes
-from engine.trackers import tracker_problem
+from engine.training.out_of_memory import MOST_OPTIONS, options
+from engine.training.trackers import tracker_problem
 
 
 @dataclass(frozen=True)

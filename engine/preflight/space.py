@@ -12,8 +12,8 @@ from engine.memory import MemoryEstimate
 from engine.plan import Plan
 from engine.preflight.class_images import ClassImages
 from engine.preflight.machine import nearest_existing
-from engine.sample_prompts import sample_prompts
 from engine.sizes import gigabytes
+from engine.text.sample_prompts import sample_prompts
 
 FLOAT32 = 4  # bytes
 PNG_BYTES = 2  # for each pixel of a photograph, measured on scikit-image's: 1.2 to 1.9

@@ -25,7 +25,7 @@ def list_models(
 ) -> None:
     """Show base models, VAEs and face packs on this disk: name, kind, size, path."""
     from curation.face_packs import best_pack, find_packs
-    from engine.model_store import stored_models
+    from engine.models.store import stored_models
 
     models, packs, used = stored_models(), find_packs(), best_pack()
     if json_output:
@@ -81,7 +81,7 @@ def add(
     bring; LORATUI_FACE_PACK_URL names another folder on the web to fetch NAME.zip from, LORATUI_FACE_PACKS another
     place to keep packs. Examples: loratui models add sdxl; loratui models add ~/juggernaut.safetensors
     """
-    from engine.model_names import RESERVED
+    from engine.models.names import RESERVED
 
     if what == FACES:
         _add_faces(pack, source, accept_licence)
@@ -94,7 +94,7 @@ def add(
 @app.command("path")
 def path(name: Annotated[str, typer.Argument(help="A name that `loratui models list` shows, or a hub id.")]) -> None:
     """Print where a model lies, for other tools: its diffusers folder, or its single file."""
-    from engine.model_store import model_path
+    from engine.models.store import model_path
 
     typer.echo(visible(str(model_path(name))))
 
@@ -122,7 +122,7 @@ def remove(
 ) -> None:
     """Delete a model that was fetched, or a face pack that was added; of your own files, only the name is forgotten."""
     from curation.face_packs import find_packs, packs_folder, remove_pack
-    from engine.model_store import remove_model, stored_model
+    from engine.models.store import remove_model, stored_model
 
     if any(pack.name == name and pack.folder.parent == packs_folder() for pack in find_packs()):
         _confirm(f"Delete the face pack {name}?", yes)
@@ -148,8 +148,8 @@ def _confirm(question: str, yes: bool) -> None:
 
 
 def _fetch(name: str, revision: str | None, variant: str | None) -> None:
-    from engine.model_download import download_model
-    from engine.model_files import folder_problem
+    from engine.models.download import download_model
+    from engine.models.files import folder_problem
 
     with _progress(name) as on_progress:
         folder = download_model(name, revision, variant, on_progress)
@@ -159,9 +159,9 @@ def _fetch(name: str, revision: str | None, variant: str | None) -> None:
 
 
 def _add_own(path: Path, name: str | None) -> None:
-    from engine.checkpoint_header import checkpoint_problem
-    from engine.model_files import folder_problem, is_checkpoint
-    from engine.model_names import give_name
+    from engine.models.checkpoint_header import checkpoint_problem
+    from engine.models.files import folder_problem, is_checkpoint
+    from engine.models.names import give_name
 
     # A checkpoint without a VAE is of use beside another one.
     problem = checkpoint_problem(path, replaces_vae=True) if is_checkpoint(path) else folder_problem(path, None)

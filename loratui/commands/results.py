@@ -48,9 +48,9 @@ def generate(
             f"A picture cannot be {size} pixels wide.", f"Choose a multiple of 8, such as {size // 8 * 8}."
         )
     _silence()
-    from engine.contact_sheet import contact_sheet
-    from engine.generate import generate as generate_images
-    from engine.sample_prompts import sample_prompts
+    from engine.results.contact_sheet import contact_sheet
+    from engine.results.generate import generate as generate_images
+    from engine.text.sample_prompts import sample_prompts
 
     config = run.config()
     captions = [text for text in prompt or [sample_prompts(config)[0]] for _ in range(num_images)]
@@ -79,7 +79,7 @@ def export(
     require("train", "loratui export")
     run = find_run(runs_dir, name)
     _silence()
-    from engine.export import export_run
+    from engine.results.export import export_run
 
     for file in export_run(run, checkpoint, output):
         typer.echo(file)
@@ -103,7 +103,7 @@ def verify(
     run = find_run(runs_dir, name)
     _silence()
     from curation.text import visible
-    from engine.verify import verify_run
+    from engine.results.verify import verify_run
 
     verification = verify_run(run)
     if json_output:
@@ -134,6 +134,6 @@ def _silence() -> None:
     """Keep the libraries' talk off the terminal; what they say at import is only kept by the environment."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-    from engine.models import silence_libraries
+    from engine.models.load import silence_libraries
 
     silence_libraries()

@@ -12,10 +12,10 @@ import pytest
 if TYPE_CHECKING:
     from engine.config import TrainConfig
     from engine.events import Event
-    from engine.models import Models
+    from engine.models.load import Models
     from engine.rundir import RunDir
-    from engine.trainer import Trainer
-    from engine.weights import TrainedWeights
+    from engine.training.trainer import Trainer
+    from engine.training.weights import TrainedWeights
     from tests.engine.training import Train
 
 RANK, ALPHA = 4, 8.1  # not equal: tools that lose alpha take the rank for it; float32 cannot hold 8.1
@@ -24,7 +24,7 @@ RANK, ALPHA = 4, 8.1  # not equal: tools that lose alpha take the rank for it; f
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusers folder with a tiny random SDXL: read only."""
-    from engine.tiny import build_tiny_sdxl
+    from engine.models.tiny import build_tiny_sdxl
 
     folder = tmp_path_factory.mktemp("models") / "tiny-sdxl"
     build_tiny_sdxl(folder)
@@ -36,7 +36,7 @@ def tiny_models(tiny_model: Path) -> Models:
     """The tiny SDXL's parts in float32 on the CPU, for the test alone."""
     import torch
 
-    from engine.models import load_models
+    from engine.models.load import load_models
     from engine.settings import ModelSection
 
     source = ModelSection(pretrained_model_name_or_path=str(tiny_model))
@@ -60,13 +60,13 @@ def make_run(tiny_model: Path, tmp_path: Path) -> MakeRun:
     ):
         import torch
 
-        from engine.checkpoints import Checkpoint, TrainState, save_checkpoint
         from engine.config import TrainConfig
-        from engine.export import export
-        from engine.lora import lora_parameters
-        from engine.models import load_models
+        from engine.models.load import load_models
+        from engine.results.export import export
         from engine.rundir import create_run
-        from engine.weights import add_trainables, trained_weights
+        from engine.training.checkpoints import Checkpoint, TrainState, save_checkpoint
+        from engine.training.lora import lora_parameters
+        from engine.training.weights import add_trainables, trained_weights
 
         config = TrainConfig.model_validate(
             {

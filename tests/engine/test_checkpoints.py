@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.checkpoints import Checkpoint, TrainState, fault, load_checkpoint, newest_checkpoint, save_checkpoint
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.rundir import RunDir, create_run
-from engine.weights import EMBEDDINGS_FILE, LORA_FILE, TrainedWeights
+from engine.training.checkpoints import (
+    Checkpoint,
+    TrainState,
+    fault,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
+from engine.training.weights import EMBEDDINGS_FILE, LORA_FILE, TrainedWeights
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from PIL import Image
 from curation.dataset import exclude, open_dataset
 from engine.class_images import class_examples, count_by_origin, generate_class_images
 from engine.config import TrainConfig
-from engine.models import Models
+from engine.models.load import Models
 from engine.rundir import RunDir, create_run
 
 

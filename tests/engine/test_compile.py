@@ -7,9 +7,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from engine.lora import add_adapters, lora_parameters
-from engine.models import load_models
+from engine.models.load import load_models
 from engine.settings import LoraSection, ModelSection
+from engine.training.lora import add_adapters, lora_parameters
 
 
 def gradient(unet: UNet2DConditionModel) -> Tensor:

@@ -46,7 +46,7 @@ def test_a_block_may_be_named_whole_or_in_part(block: str) -> None:
 
 
 def test_the_blocks_are_those_of_sdxls_unet() -> None:
-    shipped = resources.files("engine") / "sdxl" / "unet" / "config.json"
+    shipped = resources.files("engine.models") / "sdxl" / "unet" / "config.json"
     with torch.device("meta"):
         unet: Any = UNet2DConditionModel.from_config(json.loads(shipped.read_text("utf-8")))
     names = [name.partition(".transformer_blocks")[0] for name, _ in unet.named_modules() if ".attn1" in name]

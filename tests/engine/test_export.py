@@ -13,14 +13,14 @@ from diffusers import StableDiffusionXLPipeline
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from engine.checkpoints import load_checkpoint, save_checkpoint
 from engine.config import compose
 from engine.errors import EngineError
-from engine.export import checkpoint_weights, export, export_run, file_names
-from engine.generate import pipeline_of, render
-from engine.model_card import model_card
-from engine.models import Models
-from engine.weights import LORA_FILE
+from engine.models.load import Models
+from engine.results.export import checkpoint_weights, export, export_run, file_names
+from engine.results.generate import pipeline_of, render
+from engine.results.model_card import model_card
+from engine.training.checkpoints import load_checkpoint, save_checkpoint
+from engine.training.weights import LORA_FILE
 from tests.engine.conftest import ALPHA, RANK, MakeRun
 
 DOCS = Path(__file__).parents[2] / "docs" / "using-your-lora.md"

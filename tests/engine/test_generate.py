@@ -5,11 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.contact_sheet import MARGIN, SMALLEST_CELL, contact_sheet
 from engine.errors import EngineError
-from engine.generate import generate, load_run_pipeline, sample_images
-from engine.models import Models, load_models
-from engine.tokens import insert_placeholders
+from engine.models.load import Models, load_models
+from engine.results.contact_sheet import MARGIN, SMALLEST_CELL, contact_sheet
+from engine.results.generate import generate, load_run_pipeline, sample_images
+from engine.text.tokens import insert_placeholders
 from tests.engine.conftest import MakeRun
 
 SETTINGS = {"num_inference_steps": 2, "guidance_scale": 5.0, "size": 64}

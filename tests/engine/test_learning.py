@@ -10,10 +10,10 @@ from PIL import Image
 
 from engine.config import TrainConfig
 from engine.events import Warned
-from engine.learning import STEPS_TO_MOVE, not_learning
 from engine.rundir import create_run
-from engine.step import training_loss
-from engine.trainer import Trainer
+from engine.training.learning import STEPS_TO_MOVE, not_learning
+from engine.training.step import training_loss
+from engine.training.trainer import Trainer
 from tests.engine.training import Train, frozen_of, lora_of, of_type, trainer_of
 
 LEARNING: Mapping[str, Mapping[str, Any]] = {

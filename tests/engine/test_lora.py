@@ -12,11 +12,11 @@ from torch import Tensor
 
 import engine
 from engine.errors import EngineError
-from engine.lora import add_adapters, lora_metadata, lora_parameters, lora_state, unet_target_modules
-from engine.models import Models, load_models
+from engine.models.load import Models, load_models
 from engine.settings import LoraSection
+from engine.training.lora import add_adapters, lora_metadata, lora_parameters, lora_state, unet_target_modules
 
-SDXL_UNET = Path(engine.__file__).parent / "sdxl" / "unet"
+SDXL_UNET = Path(engine.__file__).parent / "models" / "sdxl" / "unet"
 BLOCKS = {
     *(f"down_blocks.{stage}.attentions.{layer}" for stage in (1, 2) for layer in (0, 1)),
     "mid_block.attentions.0",

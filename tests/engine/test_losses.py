@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from engine.losses import (
+from engine.training.losses import (
     add_noise,
     alphas_cumprod,
     diffusion_loss,

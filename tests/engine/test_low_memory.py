@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import EngineError
-from engine.export import export
-from engine.lora import add_adapters, lora_state
-from engine.low_memory import Float8Linear, offload, on_device
-from engine.models import Models, load_models, load_unet
+from engine.models.load import Models, load_models, load_unet
+from engine.models.low_memory import Float8Linear, offload, on_device
+from engine.results.export import export
+from engine.results.verify import verify_export
 from engine.settings import LoraSection, ModelSection
-from engine.verify import verify_export
+from engine.training.lora import add_adapters, lora_state
 from tests.engine.training import Train
 
 CPU = torch.device("cpu")

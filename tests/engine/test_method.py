@@ -18,11 +18,11 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from engine.config import TrainConfig
 from engine.data.samples import Batch
-from engine.models import load_models
-from engine.prior import predict_as_base, with_class_prompt
-from engine.prompts import PromptEncoder
-from engine.step import training_loss
-from engine.weights import add_trainables
+from engine.models.load import load_models
+from engine.text.prompts import PromptEncoder
+from engine.training.prior import predict_as_base, with_class_prompt
+from engine.training.step import training_loss
+from engine.training.weights import add_trainables
 
 RANK, ALPHA = 4, 6.0
 CAPTIONS = ("a photo of TOK dog", "TOK, snow, by the sea", "")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.model_download import wanted_files
+from engine.models.download import wanted_files
 from tests.curation.hub_stub import Line, serving
 
 PARTS = ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model", "text_encoder_2/model")
@@ -67,7 +67,7 @@ def test_only_what_is_loaded_is_fetched_into_hf_home_and_it_loads_offline(reposi
         assert again.stdout == done.stdout and len(large(line)) == len(PARTS)
 
     script = (
-        "import torch; from engine.models import load_models; from engine.settings import ModelSection;"
+        "import torch; from engine.models.load import load_models; from engine.settings import ModelSection;"
         "model = ModelSection(pretrained_model_name_or_path='somebody/sdxl');"
         "print(load_models(model, torch.float32, torch.device('cpu')).unet.dtype)"
     )
@@ -81,7 +81,7 @@ def test_a_download_that_broke_off_goes_on_where_it_stopped(repository: Path, tm
     unet = "unet/diffusion_pytorch_model.fp16.safetensors"
     blobs = tmp_path / "hf/hub/models--somebody--sdxl/blobs"
     script = (
-        "import os; from engine.model_download import download_model;"
+        "import os; from engine.models.download import download_model;"
         "kill = lambda done, total: os.kill(os.getpid(), 9) if done > 9_000_000 else None;"  # in the UNet
         "download_model('somebody/sdxl', on_progress=kill)"
     )

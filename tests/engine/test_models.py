@@ -16,14 +16,14 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModelWithProjection
 
 from engine.errors import EngineError
-from engine.generate import pipeline_of
-from engine.model_files import model_identity, model_problem, resolve_model
-from engine.model_names import give_name
-from engine.models import Models, load_models, schedulers
-from engine.prompts import encode_prompts
+from engine.models.files import model_identity, model_problem, resolve_model
+from engine.models.load import Models, load_models, schedulers
+from engine.models.names import give_name
+from engine.models.tiny import WORDS, build_tiny_sdxl
+from engine.results.generate import pipeline_of
 from engine.settings import ModelSection
-from engine.tiny import WORDS, build_tiny_sdxl
-from engine.tokens import insert_placeholders
+from engine.text.prompts import encode_prompts
+from engine.text.tokens import insert_placeholders
 
 CPU = torch.device("cpu")
 TOKENS = {"TOK": ("<s0>", "<s1>")}
@@ -66,7 +66,7 @@ def test_caption_words_are_one_token_each_and_any_text_can_be_told(tiny_models: 
 
 @pytest.mark.slow
 def test_two_processes_may_build_the_tiny_model_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from engine.tiny import tiny_sdxl; print(tiny_sdxl())"]
+    command = [sys.executable, "-c", "from engine.models.tiny import tiny_sdxl; print(tiny_sdxl())"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     workers = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     folders = {worker.communicate()[0].strip() for worker in workers}
@@ -141,7 +141,7 @@ def test_a_model_that_cannot_be_loaded_is_told_in_two_sentences(name: str, probl
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "model_index.json").write_text(index)
     script = (
-        "import sys; from engine.model_files import model_problem; from engine.settings import ModelSection;"
+        "import sys; from engine.models.files import model_problem; from engine.settings import ModelSection;"
         "problem = model_problem(ModelSection(pretrained_model_name_or_path=sys.argv[1]));"
         "assert 'torch' not in sys.modules; print(problem)"
     )
@@ -198,7 +198,7 @@ def test_a_hub_model_in_the_cache_is_no_problem_offline(tmp_path: Path) -> None:
     (tmp_path / "hub/models--some--model/refs").mkdir()
     (tmp_path / "hub/models--some--model/refs/main").write_text("abc")
     script = (
-        "from engine.model_files import model_problem; from engine.settings import ModelSection;"
+        "from engine.models.files import model_problem; from engine.settings import ModelSection;"
         "section = ModelSection(pretrained_model_name_or_path='some/model');"
         "print(model_problem(section), model_problem(section.model_copy(update={'variant': 'bf16'})) is None)"
     )

@@ -20,8 +20,10 @@ from transformers.optimization import Adafactor
 from engine.config import TrainConfig, compose
 from engine.errors import EngineError
 from engine.events import Step
-from engine.lora import lora_parameters, unet_target_modules
-from engine.optimizers import (
+from engine.plan import resolve
+from engine.settings import LoraSection
+from engine.training.lora import lora_parameters, unet_target_modules
+from engine.training.optimizers import (
     FlatGroup,
     Name,
     ParameterGroup,
@@ -33,8 +35,6 @@ from engine.optimizers import (
     restore_optimizer,
     set_rates,
 )
-from engine.plan import resolve
-from engine.settings import LoraSection
 from tests.engine.training import Train, of_type
 
 FLAT = ["adamw", "prodigy"]

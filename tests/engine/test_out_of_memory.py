@@ -12,9 +12,9 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.events import Event, MicroBatchHalved, Step
 from engine.memory import estimate
-from engine.out_of_memory import gpu_is_full, options
 from engine.plan import resolve
 from engine.rundir import create_run
+from engine.training.out_of_memory import gpu_is_full, options
 from tests.engine.training import of_type, trainer_of
 
 BATCH = {"train_batch_size": 4, "gradient_accumulation_steps": 2, "max_train_steps": 3}

@@ -266,7 +266,7 @@ def test_a_gpu_that_seems_too_small_is_told_with_what_saves_memory(photos: Path)
 
 
 def test_preflight_loads_no_training_library() -> None:
-    rooms = "engine.preflight, engine.memory, engine.start, engine.sample_prompts"
+    rooms = "engine.preflight, engine.memory, engine.start, engine.text.sample_prompts"
     code = f"import {rooms}, sys; print([m for m in ('torch', 'diffusers') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine.chunks import MOST_CHUNKS, CutCaption, cut_captions, split_chunks
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.generate import pipeline_of, sample_images
-from engine.lora import add_adapters, lora_parameters
-from engine.model_files import tokenizer_file
-from engine.models import Models, load_models
-from engine.prompts import PromptEncoder, encode_prompts
+from engine.models.files import tokenizer_file
+from engine.models.load import Models, load_models
+from engine.results.generate import pipeline_of, sample_images
 from engine.settings import LoraSection, ModelSection, TextEncoderSection
-from engine.tokens import insert_placeholders
+from engine.text.chunks import MOST_CHUNKS, CutCaption, cut_captions, split_chunks
+from engine.text.prompts import PromptEncoder, encode_prompts
+from engine.text.tokens import insert_placeholders
+from engine.training.lora import add_adapters, lora_parameters
 
 CPU = torch.device("cpu")
 TOKENS = {"TOK": ("<s0>", "<s1>")}

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from engine.checkpoints import newest_checkpoint
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.events import ClassImages, Event, Paused, Phase, Step, Stopped, Verified, Warned
 from engine.recipe import follow
 from engine.rundir import create_run
+from engine.training.checkpoints import newest_checkpoint
 from tests.engine.training import STEPS, last_files, nothing, of_type, pause_after
 
 

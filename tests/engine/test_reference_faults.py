@@ -20,16 +20,16 @@ from engine.config import TrainConfig, compose
 from engine.data.samples import Batch, with_class_images
 from engine.errors import ConfigError
 from engine.events import Pivot, Step
-from engine.generate import generate, pipeline_of, sample_images
-from engine.lora import lora_state
-from engine.models import Models, load_models
-from engine.optimizers import group_parameters, make_optimizer, optimizer_state
+from engine.models.load import Models, load_models
 from engine.plan import resolve
-from engine.prompts import PromptEncoder
 from engine.recipe import follow
+from engine.results.generate import generate, pipeline_of, sample_images
 from engine.rundir import create_run
-from engine.step import training_loss
-from engine.weights import MODULES, TrainedWeights, add_trainables, load_weights
+from engine.text.prompts import PromptEncoder
+from engine.training.lora import lora_state
+from engine.training.optimizers import group_parameters, make_optimizer, optimizer_state
+from engine.training.step import training_loss
+from engine.training.weights import MODULES, TrainedWeights, add_trainables, load_weights
 from tests.engine.conftest import MakeRun
 from tests.engine.training import PIVOT, STEPS, Train, nothing, of_type, pause_after, trainer_of
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.checkpoints import save_checkpoint
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.events import Checkpoint, Event, Phase, Rehearsed, Sample, Step
 from engine.recipe import follow
-from engine.rehearsal import rehearse
 from engine.rundir import RunDir, create_run
-from engine.trainer import Trainer
+from engine.training.checkpoints import save_checkpoint
+from engine.training.rehearsal import rehearse
+from engine.training.trainer import Trainer
 from tests.engine.training import STEPS, Train, last_files, of_type, pause_after, trainer_of
 
 PICTURES = {"sample": {"num_validation_images": 1}}

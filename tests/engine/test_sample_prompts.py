@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from curation.triggers import trigger_pattern
 from engine.config import TrainConfig, compose
-from engine.sample_prompts import BY_KIND, sample_prompts
+from engine.text.sample_prompts import BY_KIND, sample_prompts
 
 
 def config(kind: str = "object", instance_prompt: str | None = None, **tables: dict[str, object]) -> TrainConfig:

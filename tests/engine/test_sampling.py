@@ -12,10 +12,10 @@ from torch import nn
 
 from engine.config import TrainConfig
 from engine.events import Event, Sample
-from engine.models import Models
+from engine.models.load import Models
 from engine.rundir import create_run
-from engine.sampling import write_samples
-from engine.trainer import Trainer
+from engine.training.sampling import write_samples
+from engine.training.trainer import Trainer
 from tests.engine.training import Train, frozen_of, lora_of, of_type, rows_of, trainer_of
 
 PROMPTS = {

@@ -15,14 +15,14 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from curation.clip_tokens import token_count
-from engine import single_file
 from engine.errors import EngineError
-from engine.export import export
-from engine.model_files import model_identity, model_problem
-from engine.models import load_models
+from engine.models import single_file
+from engine.models.files import model_identity, model_problem
+from engine.models.load import load_models
+from engine.models.single_file import CONFIGS, SingleFile
+from engine.results.export import export
+from engine.results.verify import verify_export
 from engine.settings import ModelSection
-from engine.single_file import CONFIGS, SingleFile
-from engine.verify import verify_export
 from tests.engine.sgm_layout import save_single_file, sgm_tensors
 from tests.engine.training import short_config, train_in
 

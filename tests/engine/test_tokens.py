@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from engine.errors import EngineError
-from engine.lora import add_adapters
-from engine.models import Models
-from engine.prompts import encode_prompts
+from engine.models.load import Models
 from engine.settings import LoraSection
-from engine.tokens import (
+from engine.text.prompts import encode_prompts
+from engine.text.tokens import (
     PlaceholderEmbedding,
     insert_placeholders,
     keep_norm,
@@ -23,6 +22,7 @@ from engine.tokens import (
     replace_abstractions,
     vocabulary_std,
 )
+from engine.training.lora import add_adapters
 from tests.engine.training import Train
 
 TOKENS = {"TOK": ("<s0>", "<s1>")}

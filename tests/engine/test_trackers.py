@@ -13,7 +13,7 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.events import Event, Pivot, Sample, Step, Warned
 from engine.rundir import RunDir, create_run
-from engine.trackers import Tracking, hparams, tracked
+from engine.training.trackers import Tracking, hparams, tracked
 
 STEP = Step(
     step=3,

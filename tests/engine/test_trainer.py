@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from engine.checkpoints import load_checkpoint, save_checkpoint
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.events import Checkpoint, Event, Phase, Pivot, Sample, Skipped, Step, Warned
-from engine.models import Models
+from engine.models.load import Models
 from engine.rundir import RunDir, create_run
-from engine.step import training_loss
-from engine.trainer import Trainer
+from engine.training.checkpoints import load_checkpoint, save_checkpoint
+from engine.training.step import training_loss
+from engine.training.trainer import Trainer
 from tests.engine.training import (
     OPTIMIZERS,
     PIVOT,

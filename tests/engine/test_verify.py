@@ -9,12 +9,12 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from safetensors.torch import load_file
 
-from engine import verify
 from engine.errors import EngineError
-from engine.export import file_names
+from engine.results import verify
+from engine.results.export import file_names
+from engine.results.verify import verify_export, verify_run
 from engine.rundir import RunDir
-from engine.verify import verify_export, verify_run
-from engine.weights import LORA_FILE, read_safetensors, write_safetensors
+from engine.training.weights import LORA_FILE, read_safetensors, write_safetensors
 from tests.engine.conftest import ALPHA, RANK, MakeRun
 
 

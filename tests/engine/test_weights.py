@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from engine.errors import EngineError
-from engine.lora import add_adapters, lora_parameters
-from engine.models import Models, load_models
+from engine.models.load import Models, load_models
 from engine.settings import LoraSection
-from engine.tokens import insert_placeholders
-from engine.weights import (
+from engine.text.tokens import insert_placeholders
+from engine.training.lora import add_adapters, lora_parameters
+from engine.training.weights import (
     EMBEDDINGS_FILE,
     LORA_FILE,
     apply_weights,

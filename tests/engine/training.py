@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from engine.checkpoints import load_checkpoint, newest_checkpoint
 from engine.class_images import class_examples
 from engine.config import TrainConfig, compose
 from engine.data.examples import read_examples
 from engine.data.latents import Posteriors
 from engine.data.samples import class_image_samples, photo_samples
 from engine.events import Event, Step
-from engine.models import Models, compute_dtype, load_models
+from engine.models.load import Models, compute_dtype, load_models
 from engine.plan import plan, resolve
 from engine.rundir import RunDir, create_run
-from engine.tokens import placeholder_rows
-from engine.trainer import Emit, Trainer
+from engine.text.tokens import placeholder_rows
+from engine.training.checkpoints import load_checkpoint, newest_checkpoint
+from engine.training.trainer import Emit, Trainer
 
 STEPS, PIVOT = 4, 2
 OPTIMIZERS = ["adamw", "prodigy"]

@@ -112,7 +112,7 @@ def test_lint_tells_people_apart_with_a_pack_and_prints_nothing_but_its_report(p
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from engine.tiny import build_tiny_sdxl
+    from engine.models.tiny import build_tiny_sdxl
 
     folder = tmp_path_factory.mktemp("models") / "juggernaut"
     build_tiny_sdxl(folder)

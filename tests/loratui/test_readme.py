@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from engine.model_files import resolve_model
+from engine.models.files import resolve_model
 from loratui.cli import app
 from loratui.flags import parse_flags
 

@@ -10,11 +10,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from curation.atomic import write_bytes
-from engine.lora import lora_state
-from engine.model_files import model_identity
-from engine.models import Models
+from engine.models.files import model_identity
+from engine.models.load import Models
 from engine.settings import TextEncoderSection
-from engine.tokens import placeholder_rows
+from engine.text.tokens import placeholder_rows
+from engine.training.lora import lora_state
 
 VERSION = 1
 """Of what is kept: a change of encoding or of the file's layout asks for a new one."""

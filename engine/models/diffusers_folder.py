@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.errors import EngineError
-from engine.model_files import variant_on_disk
+from engine.models.files import variant_on_disk
 
 
 @dataclass(frozen=True)

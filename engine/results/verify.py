@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.export import KOHYA_PREFIXES, KOHYA_SUFFIXES, checkpoint_weights, file_names, kohya_tensors
-from engine.generate import UNLOADABLE, load_run_pipeline, out_of_memory_told, pipeline_of, render
-from engine.lora import lora_key, lora_state
-from engine.models import Models, default_device, load_models, load_unet
+from engine.models.load import Models, default_device, load_models, load_unet
+from engine.results.export import KOHYA_PREFIXES, KOHYA_SUFFIXES, checkpoint_weights, file_names, kohya_tensors
+from engine.results.generate import UNLOADABLE, load_run_pipeline, out_of_memory_told, pipeline_of, render
 from engine.rundir import RunDir
-from engine.tokens import replace_abstractions
-from engine.weights import (
+from engine.text.tokens import replace_abstractions
+from engine.training.lora import lora_key, lora_state
+from engine.training.weights import (
     ADAPTER_METADATA,
     MODULES,
     TrainedWeights,

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from engine.config import TrainConfig
 from engine.data.samples import Batch
-from engine.losses import (
+from engine.models.load import Models
+from engine.training.losses import (
     DiffusionLoss,
     add_noise,
     alphas_cumprod,
@@ -14,7 +15,6 @@ from engine.losses import (
     mask_weights,
     min_snr_weights,
 )
-from engine.models import Models
 
 
 def training_loss(
@@ -29,7 +29,7 @@ def training_loss(
 
     prompt_embeds: shape (batch, 77 * n, width).  pooled_prompt_embeds: shape (batch, projection).
     base_prediction: what the prior samples should predict instead of their own noise, shape (prior_samples, 4,
-    height / 8, width / 8); see engine.prior.
+    height / 8, width / 8); see engine.training.prior.
     """
     scheduler, timesteps = models.noise_scheduler, batch.timesteps
     prediction = predict(models, batch, prompt_embeds, pooled_prompt_embeds)

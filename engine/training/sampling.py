@@ -5,11 +5,11 @@ from pathlib import Path
 
 from curation.atomic import writing
 from engine.config import TrainConfig
-from engine.generate import sample_images
-from engine.low_memory import on_device
-from engine.models import Models
-from engine.sample_prompts import sample_prompts
-from engine.tokens import replace_abstractions, run_tokens
+from engine.models.load import Models
+from engine.models.low_memory import on_device
+from engine.results.generate import sample_images
+from engine.text.sample_prompts import sample_prompts
+from engine.text.tokens import replace_abstractions, run_tokens
 
 
 def write_samples(models: Models, config: TrainConfig, folder: Path, step: int) -> Iterator[tuple[Path, str]]:

@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer, PreTrainedModel
 from curation.triggers import trigger_pattern
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.models import Models
+from engine.models.load import Models
 
 
 def placeholder_tokens(

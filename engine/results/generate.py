@@ -13,14 +13,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from engine.chunks import MOST_CHUNKS
 from engine.errors import EngineError
-from engine.export import file_names
-from engine.models import Models, compute_dtype, default_device, load_models
-from engine.prompts import encode_prompts
+from engine.models.load import Models, compute_dtype, default_device, load_models
+from engine.results.export import file_names
 from engine.rundir import RunDir
 from engine.settings import ModelSection, TextEncoderSection
-from engine.tokens import replace_abstractions, run_tokens
+from engine.text.chunks import MOST_CHUNKS
+from engine.text.prompts import encode_prompts
+from engine.text.tokens import replace_abstractions, run_tokens
 
 SDXL_TEXT = TextEncoderSection()  # no more layers skipped, 77 tokens
 # What diffusers, peft and safetensors raise for a file that is not what it should be.

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 
 from engine.errors import EngineError
 from engine.extras import require
-from engine.model_files import WEIGHTS, weight_files
-from engine.model_hub import hub_cache, hub_error, hub_token, is_hub_id, repository_folder
-from engine.model_names import TINY, full_name
+from engine.models.files import WEIGHTS, weight_files
+from engine.models.hub import hub_cache, hub_error, hub_token, is_hub_id, repository_folder
+from engine.models.names import TINY, full_name
 
 OnProgress = Callable[[int, int], None]
 

@@ -9,20 +9,24 @@ import torch
 from torch import Tensor, nn
 
 from curation.text import visible
-from engine.batches import Batches, prior_from_base_model
 from engine.chance import draw_seed
-from engine.checkpoints import Checkpoint, TrainState, newest_checkpoint, save_checkpoint
 from engine.config import TrainConfig
 from engine.data.samples import Batch, Samples
 from engine.errors import EngineError
 from engine.events import Checkpoint as CheckpointEvent
 from engine.events import Event, MicroBatchHalved, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
-from engine.learning import STEPS_TO_MOVE, not_learning
-from engine.lora import lora_parameters
-from engine.losses import DiffusionLoss
-from engine.low_memory import offload
-from engine.models import Models
-from engine.optimizers import (
+from engine.models.load import Models
+from engine.models.low_memory import offload
+from engine.plan import Plan, trains_text
+from engine.rundir import Ending, RunDir
+from engine.text.prompts import PromptEncoder
+from engine.text.tokens import keep_norm, placeholder_rows, vocabulary_std
+from engine.training.batches import Batches, prior_from_base_model
+from engine.training.checkpoints import Checkpoint, TrainState, newest_checkpoint, save_checkpoint
+from engine.training.learning import STEPS_TO_MOVE, not_learning
+from engine.training.lora import lora_parameters
+from engine.training.losses import DiffusionLoss
+from engine.training.optimizers import (
     ParameterGroup,
     group_parameters,
     lr_schedule,
@@ -31,15 +35,11 @@ from engine.optimizers import (
     restore_optimizer,
     set_rates,
 )
-from engine.out_of_memory import gpu_is_full
-from engine.plan import Plan, trains_text
-from engine.prior import predict_as_base
-from engine.prompts import PromptEncoder
-from engine.rundir import Ending, RunDir
-from engine.sampling import write_samples
-from engine.step import training_loss
-from engine.tokens import keep_norm, placeholder_rows, vocabulary_std
-from engine.weights import TrainedWeights, add_trainables, apply_weights, trained_weights
+from engine.training.out_of_memory import gpu_is_full
+from engine.training.prior import predict_as_base
+from engine.training.sampling import write_samples
+from engine.training.step import training_loss
+from engine.training.weights import TrainedWeights, add_trainables, apply_weights, trained_weights
 
 Emit = Callable[[Event], None]
 

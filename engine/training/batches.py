@@ -2,7 +2,7 @@
 
 from engine.config import TrainConfig
 from engine.data.samples import Batch, Samples, with_class_images
-from engine.prior import with_class_prompt
+from engine.training.prior import with_class_prompt
 
 
 class Batches:

@@ -13,7 +13,7 @@ from torch import nn
 
 from engine.defaults import BLORA_BLOCKS
 from engine.errors import EngineError
-from engine.models import Models
+from engine.models.load import Models
 from engine.settings import LoraSection
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")

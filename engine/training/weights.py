@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from curation.atomic import write_bytes
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.lora import add_adapters, lora_metadata, lora_state
-from engine.models import Models
+from engine.models.load import Models
 from engine.rundir import RESERVED_NAME
-from engine.tokens import insert_placeholders, placeholder_rows, run_tokens
+from engine.text.tokens import insert_placeholders, placeholder_rows, run_tokens
+from engine.training.lora import add_adapters, lora_metadata, lora_state
 
 MODULES = ("unet", "text_encoder", "text_encoder_2")
 # In a folder of several files, diffusers takes the one of this name for the LoRA.

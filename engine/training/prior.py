@@ -12,8 +12,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from engine.data.samples import Batch
-from engine.models import Models
-from engine.step import predict
+from engine.models.load import Models
+from engine.training.step import predict
 
 
 def with_class_prompt(batch: Batch, class_prompt: str) -> Batch:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from engine.checkpoint_header import checkpoint_problem, read_header
 from engine.errors import EngineError
-from engine.model_hub import DOWNLOAD, hub_problem, is_hub_id, repository_folder
-from engine.model_names import TINY, full_name
+from engine.models.checkpoint_header import checkpoint_problem, read_header
+from engine.models.hub import DOWNLOAD, hub_problem, is_hub_id, repository_folder
+from engine.models.names import TINY, full_name
 from engine.paths import typed_path
 from engine.settings import ModelSection
 
@@ -27,7 +27,7 @@ WEIGHTS = {
 def resolve_model(name: str) -> str | Path:
     """What `from_pretrained` is given: a folder or file on this disk, the built-in tiny model's, or the hub id."""
     if name == TINY:
-        from engine.tiny import tiny_sdxl  # imports torch and diffusers: 6 s
+        from engine.models.tiny import tiny_sdxl  # imports torch and diffusers: 6 s
 
         return tiny_sdxl()
     name = full_name(name)

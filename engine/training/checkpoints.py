@@ -17,7 +17,14 @@ from torch import Tensor
 from curation.atomic import sync, write_text
 from engine.errors import EngineError
 from engine.rundir import RunDir
-from engine.weights import LORA_FILE, TrainedWeights, load_weights, read_safetensors, save_weights, write_safetensors
+from engine.training.weights import (
+    LORA_FILE,
+    TrainedWeights,
+    load_weights,
+    read_safetensors,
+    save_weights,
+    write_safetensors,
+)
 
 VERSION = 2
 OPTIMIZER, STATE, MANIFEST = "optimizer.safetensors", "state.json", "manifest.json"

@@ -11,7 +11,7 @@ from torch.nn import functional
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
-    from engine.models import Models
+    from engine.models.load import Models
 
 Part = Literal["vae", "text_encoder", "text_encoder_2"]
 PARTS: tuple[Part, ...] = ("vae", "text_encoder", "text_encoder_2")

@@ -21,9 +21,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from engine.checkpoint_header import read_header
-from engine.clip_vocabulary import read_merges, sdxl_tokenizers
 from engine.errors import EngineError
+from engine.models.checkpoint_header import read_header
+from engine.models.clip_vocabulary import read_merges, sdxl_tokenizers
 
 CONFIGS = Path(__file__).parent / "sdxl"
 

@@ -15,13 +15,13 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from engine.diffusers_folder import DiffusersFolder
 from engine.errors import EngineError
-from engine.low_memory import quantize_linears
-from engine.model_download import download_model
-from engine.model_files import find_model, is_checkpoint, model_problem, variant_on_disk
+from engine.models.diffusers_folder import DiffusersFolder
+from engine.models.download import download_model
+from engine.models.files import find_model, is_checkpoint, model_problem, variant_on_disk
+from engine.models.low_memory import quantize_linears
+from engine.models.single_file import SingleFile
 from engine.settings import ModelSection
-from engine.single_file import SingleFile
 
 DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 

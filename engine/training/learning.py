@@ -3,7 +3,7 @@
 from torch import nn
 from torch.optim import Optimizer
 
-from engine.lora import lora_state
+from engine.training.lora import lora_state
 
 STEPS_TO_MOVE = 100
 """Optimizer steps after the warm-up in which a run that learns has moved: LoRA B, which starts at zero, does so with

@@ -13,8 +13,8 @@ import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from engine.clip_vocabulary import END_OF_WORD, sdxl_tokenizers, vocabulary
 from engine.errors import EngineError
+from engine.models.clip_vocabulary import END_OF_WORD, sdxl_tokenizers, vocabulary
 
 VERSION = 1  # part of the cache folder's name: raise it when the model changes
 SEED = 0

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from engine.errors import EngineError
-from engine.model_files import find_model, snapshot_folder
-from engine.model_hub import DOWNLOAD, hub_cache
-from engine.model_names import SHORT_NAMES, TINY, drop_name, full_name, given_names
+from engine.models.files import find_model, snapshot_folder
+from engine.models.hub import DOWNLOAD, hub_cache
+from engine.models.names import SHORT_NAMES, TINY, drop_name, full_name, given_names
 
 Kind = Literal["SDXL", "VAE", "unfinished", "missing"]
 

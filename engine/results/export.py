@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from curation.atomic import write_text
-from engine.checkpoints import fault, newest_checkpoint
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.model_card import model_card
+from engine.results.model_card import model_card
 from engine.rundir import RESERVED_NAME, RunDir
-from engine.weights import (
+from engine.training.checkpoints import fault, newest_checkpoint
+from engine.training.weights import (
     LORA_FILE,
     MODULES,
     TrainedWeights,

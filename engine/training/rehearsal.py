@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import torch
 
 from curation.errors import StatedError
-from engine.checkpoints import load_checkpoint, save_checkpoint
 from engine.errors import EngineError
 from engine.events import Rehearsed
-from engine.export import export
+from engine.results.export import export
+from engine.results.verify import verify_export
 from engine.rundir import RunDir
-from engine.sampling import write_samples
-from engine.trainer import Trainer
-from engine.verify import verify_export
+from engine.training.checkpoints import load_checkpoint, save_checkpoint
+from engine.training.sampling import write_samples
+from engine.training.trainer import Trainer
 
 FOLDER = ".rehearsal"  # in each folder that will be written to; it is gone afterwards
 T = TypeVar("T")

@@ -1,0 +1,1 @@
+"""The base model: where it lies, how it is fetched and read, in which types, and what it costs."""

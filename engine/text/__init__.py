@@ -1,0 +1,1 @@
+"""Words: trigger words and their new tokens, captions and prompts as the UNet is told them."""

@@ -1,0 +1,1 @@
+"""The method: adapters, loss, optimizers, and the loop that trains them."""
