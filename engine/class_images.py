@@ -55,6 +55,7 @@ def generate_class_images(run: RunDir, config: TrainConfig, models: Models) -> I
             guidance_scale=sample.guidance_scale,
             seed=draw_seed(config.run.seed, "class image", number),
             size=config.data.resolution,
+            text_encoder=config.text_encoder,
         )
         with writing(_generated(run, number)) as temporary:
             image.save(temporary, format="PNG")

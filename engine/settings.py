@@ -100,7 +100,7 @@ class ModelSection(Section):
         default=None, description="Noise schedule that ends in pure noise; unset: what the model says."
     )
     quantize: Literal["fp8", "nf4"] | None = Field(
-        default=None, description="Store the frozen UNet in 8 or 4 bits, to save memory; needs torchao or bitsandbytes."
+        default=None, description="Store the frozen UNet in 8 or 4 bits, to save memory; nf4 needs bitsandbytes."
     )
 
 
