@@ -121,8 +121,10 @@ def hparams(config: TrainConfig) -> dict[str, str | float | bool]:
 
 def _tracker(run: RunDir, name: str) -> "GeneralTracker":
     """Not started yet. A resumed run goes on where it was: under the same folder, or the same id."""
+    from accelerate import PartialState
     from accelerate.tracking import TensorBoardTracker, TrackioTracker, WandBTracker  # 3 s: torch
 
+    PartialState()  # the trackers ask it whether they stand in the main process
     if name == "tensorboard":
         return TensorBoardTracker(run.name, logging_dir=run.path / "tensorboard")
     if name == "trackio":
