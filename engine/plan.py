@@ -117,6 +117,7 @@ def training_needs(config: TrainConfig) -> TrainingNeeds:
         num_new_tokens=config.text_encoder.num_new_tokens_per_abstraction,
         instance_prompt=config.concept.instance_prompt,
         center_crop=config.data.center_crop,
+        aspect_ratio_buckets=config.data.aspect_ratio_buckets,
         class_data_dir=typed_path(prior.class_data_dir) if prior.class_data_dir else None,
         num_class_images=prior.num_class_images if prior.with_prior_preservation else 0,
         tokenizer=tokenizer_file(config.model),

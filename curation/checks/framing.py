@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from curation.checks.identity import lacks, only_hints, pictured
 from curation.checks.rule import SUBJECT, Evidence, Measured, Rule
 from curation.facts.parts import Part
+from curation.needs import TrainingNeeds
 from curation.report import Finding, Kind, Region, Skipped
 from curation.subject import SURE
 
@@ -84,7 +85,9 @@ class CroppedSubject(Rule):
         "one whose place is random, and which does so in more than `most_often` of the steps, a warning; both limits "
         "are our choice. Faces from "
         "OpenCV's cascades count one degree less. Of anything else the place is an estimate, and the findings are "
-        "notes. Crop the photo around the subject yourself."
+        "notes. With `aspect_ratio_buckets` the crop keeps the photo's shape, and only what is wider than 4 to 1 is "
+        "judged: the few percent that the nearest bucket cuts off (7 at most) are not. Crop the photo around the "
+        "subject yourself."
     )
     most_cut: float = 0.1
     most_often: float = 0.1
@@ -107,14 +110,14 @@ class CroppedSubject(Rule):
     def _cut(self, evidence: Evidence, measured: Measured, region: Region, degree: int) -> Iterator[Finding]:
         """degree: how many degrees less severe it is than a face that a pack found."""
         center_crop = evidence.needs.center_crop
-        often = cut_by_crop(measured, region, center_crop, self.most_cut)
+        often = cut_by_crop(measured, region, evidence.needs, self.most_cut)
         if often > self.most_often:
             what = "the face" if evidence.kind == "person" else "what seems to be the subject"
             place = "from the middle" if center_crop else "at a random place"
             steps = "" if center_crop else f" in {often:.0%} of the steps"
             yield self.finding(
                 [measured.name],
-                f"The square that training takes {place} cuts into {what}{steps}.",
+                f"The crop that training takes {place} cuts into {what}{steps}.",
                 "crop it around the subject yourself",
                 value=round(often, 2),
                 threshold=self.most_often,
@@ -123,19 +126,19 @@ class CroppedSubject(Rule):
             )
 
 
-def cut_by_crop(measured: Measured, region: Region, center_crop: bool, most_cut: float) -> float:
-    """How often the training square cuts more than `most_cut` off the region's length along the photo's long side.
+def cut_by_crop(measured: Measured, region: Region, needs: TrainingNeeds, most_cut: float) -> float:
+    """How often the training crop cuts more than `most_cut` off the region's length along the photo's long side.
 
-    The square has the photo's shorter side (engine.data): its place is the middle, or uniform along the long side.
+    The crop's place (engine.data) is the middle, or uniform along the long side.
     """
     width, height = measured.header.width, measured.header.height
     start, length = (region.left, region.width) if width >= height else (region.top, region.height)
-    room = 1 - min(width, height) / max(width, height)
+    room = 1 - max(needs.crop_of(width, height)) / max(width, height)
     if room == 0:
         return 0.0
     spared = most_cut * length
     earliest, latest = start + length - spared - (1 - room), start + spared
-    if center_crop:
+    if needs.center_crop:
         return 0.0 if earliest <= room / 2 <= latest else 1.0
     whole = max(0.0, min(latest, room) - max(earliest, 0.0))
     return 1 - whole / room

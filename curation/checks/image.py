@@ -19,22 +19,24 @@ class BelowResolution(Rule):
     explanation = (
         "The shorter side has fewer pixels than the training resolution, so the photo is enlarged and the model learns "
         "its softness. The guide: always choose high resolution, high quality images. Under `low` times the resolution "
-        "it is a warning, above it a note. Find a larger version; an upscaler invents what it adds."
+        "it is a warning, above it a note. With `aspect_ratio_buckets`, whose shapes have a square's area, the area "
+        "counts instead. Find a larger version; an upscaler invents what it adds."
     )
     low: float = LOW_RESOLUTION
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
-        resolution = evidence.needs.resolution
+        needs = evidence.needs
         for measured in evidence.readable:
-            short = measured.header.short_side
-            if short < resolution:
+            side = needs.side_of(measured.header.width, measured.header.height)
+            if side < needs.resolution:
+                what = "It has the pixels of a square with" if needs.aspect_ratio_buckets else "Its shorter side has"
                 yield self.finding(
                     [measured.name],
-                    f"Its shorter side has {short} of the {resolution} pixels that training uses.",
+                    f"{what} {side} of the {needs.resolution} pixels that training uses.",
                     "use a larger version",
-                    value=short,
-                    threshold=resolution,
-                    severity="warning" if short < self.low * resolution else "info",
+                    value=side,
+                    threshold=needs.resolution,
+                    severity="warning" if side < self.low * needs.resolution else "info",
                 )
 
 

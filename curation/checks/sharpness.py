@@ -96,7 +96,8 @@ class Blurred(Rule):
             )
 
     def _explained(self, evidence: Evidence, measured: Measured) -> bool:
-        too_small = measured.header.short_side < self.explained_below * evidence.needs.resolution
+        side = evidence.needs.side_of(measured.header.width, measured.header.height)
+        too_small = side < self.explained_below * evidence.needs.resolution
         moved = MotionBlur.code in evidence.codes and Motion().amount(measured) is not None
         enlarged = Upscaled.code in evidence.codes and Enlargement().true_side(measured) is not None
         return too_small or moved or enlarged
@@ -122,17 +123,18 @@ class Upscaled(Rule):
 
     def check(self, evidence: Evidence) -> Iterator[Finding]:
         enlargement = Enlargement(self.lost, self.regained)
-        resolution = evidence.needs.resolution
+        needs = evidence.needs
         for measured in evidence.readable:
-            side = enlargement.true_side(measured)
-            if side is not None and side < resolution:
+            header, side = measured.header, enlargement.true_side(measured)
+            used = round(needs.resolution * header.short_side / needs.side_of(header.width, header.height))
+            if side is not None and side < used:
                 yield self.finding(
                     [measured.name],
-                    f"Its shorter side has {measured.header.short_side} pixels, with the detail of about {side:.0f}: "
+                    f"Its shorter side has {header.short_side} pixels, with the detail of about {side:.0f}: "
                     "it was enlarged, or its focus is slightly off.",
                     "use the original, or a sharper photo",
                     value=round(side),
-                    threshold=resolution,
+                    threshold=used,
                 )
 
 

@@ -175,6 +175,14 @@ def test_fac009_judges_what_the_training_crop_leaves_of_the_face(
     assert of(square, "FAC009") == [], "nothing is cut from a square"
 
 
+@pytest.mark.parametrize(("size", "cuts"), [(WIDE, False), ((4000, 1000), False), ((6000, 1000), True)])
+def test_fac009_knows_that_buckets_keep_the_photos_shape_up_to_four_to_one(
+    folder: Path, size: tuple[int, int], cuts: bool
+) -> None:
+    needs = TrainingNeeds(center_crop=True, aspect_ratio_buckets=True)
+    assert bool(of(check(folder, [[AT_THE_SIDE]], needs=needs, size=size), "FAC009")) == cuts
+
+
 def test_fac009_counts_as_often_as_crops_of_training_do(folder: Path) -> None:
     (finding,) = of(check(folder, [[AT_THE_SIDE]], size=WIDE), "FAC009")
     random = np.random.default_rng(0)

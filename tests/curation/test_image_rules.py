@@ -91,6 +91,20 @@ def test_img003_is_silent_where_training_reduces_the_photo_anyway(
     assert (finding.value, finding.threshold) == (400, 401)
 
 
+def test_with_buckets_the_area_counts_instead_of_the_shorter_side(folder: Path, sample: LoadSample) -> None:
+    sample("coffee").resize((1200, 300), RESAMPLING.BICUBIC).save(folder / "enlarged.png")  # as many as 600 x 600
+
+    def found(resolution: int, **needs: bool) -> dict[str, tuple[object, object]]:
+        report = lint(
+            open_dataset(folder), needs=TrainingNeeds(resolution, **needs), selection=Selection(("IMG001", "IMG003"))
+        )
+        return {finding.code: (finding.value, finding.threshold) for finding in report.findings}
+
+    assert found(600) == {"IMG001": (300, 600)}
+    assert found(600, aspect_ratio_buckets=True) == {}
+    assert found(601, aspect_ratio_buckets=True) == {"IMG001": (600, 601)}
+
+
 def test_img003_is_the_same_for_a_large_jpeg_and_a_large_png(
     folder: Path, sample: LoadSample, lint_folder: Lint, found: Found
 ) -> None:

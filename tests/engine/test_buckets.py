@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from curation.needs import WIDEST, TrainingNeeds
 from engine.data.buckets import Crop, bucket_sizes, covering_size, nearest_size, time_ids
 
 # (height, width) from tall to wide: Podell et al., 2023, appendix I; the wide ones are the tall ones turned.
@@ -32,6 +33,15 @@ def test_shapes_have_about_the_squares_area_and_whole_latents(resolution: int) -
         assert 0.9 * resolution**2 <= height * width <= resolution**2
         assert max(height, width) <= 4 * min(height, width)
         assert height % 8 == width % 8 == 0
+
+
+@pytest.mark.parametrize("resolution", [256, 512, 768, 1024])
+@given(st.floats(1 / WIDEST, WIDEST))
+def test_what_lint_takes_for_the_crop_is_what_the_nearest_shape_holds(resolution: int, aspect: float) -> None:
+    photo = (10_000, round(10_000 * aspect))
+    size = nearest_size(photo, bucket_sizes(resolution))
+    assert math.prod(size) >= 0.92 * math.prod(covering_size(photo, size))
+    assert TrainingNeeds(aspect_ratio_buckets=True).crop_of(*photo) == photo
 
 
 @pytest.mark.parametrize(("resolution", "step"), [(64, 8), (512, 32), (768, 48), (1024, 64), (2048, 64)])

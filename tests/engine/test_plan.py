@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.config import TrainConfig, compose
 from engine.errors import ConfigError
-from engine.plan import plan, resolve
+from engine.plan import plan, resolve, training_needs
 
 
 def config(**tables: dict[str, object]) -> TrainConfig:
@@ -134,3 +134,10 @@ def test_the_epochs_cover_the_steps_and_the_pivot_lies_within_them(
     assert (arithmetic.epochs - 1) * pass_over_photos < samples <= arithmetic.epochs * pass_over_photos
     assert arithmetic.steps_per_epoch * batch * accumulation >= photos * repeats
     assert arithmetic.pivot_step is not None and 0 <= arithmetic.pivot_step <= steps
+
+
+def test_the_checks_of_photos_are_told_how_they_will_be_cropped() -> None:
+    data = {"aspect_ratio_buckets": True, "center_crop": True, "resolution": 768}
+    needs = training_needs(config(data=data))
+    assert (needs.aspect_ratio_buckets, needs.center_crop, needs.resolution) == (True, True, 768)
+    assert not training_needs(config()).aspect_ratio_buckets
