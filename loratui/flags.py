@@ -90,7 +90,7 @@ def typed(section: str, key: str, value: str) -> Any:
         return None
     if get_origin(annotation) is dict:
         return _table(key, value)
-    if get_origin(annotation) is list:
+    if any(get_origin(kind) is list for kind in (annotation, *get_args(annotation))):
         return [part.strip() for part in value.split(",") if part.strip()]
     lowered = value.lower() if key in ("optimizer", "mixed_precision", "lr_scheduler") else value
     try:

@@ -123,3 +123,10 @@ def test_set_names_section_and_key() -> None:
     }
     with pytest.raises(ConfigError, match=r"lora\.rank"):
         parse_settings(["lora.rnk=8"])
+
+
+def test_lists_are_given_with_commas() -> None:
+    blocks = {"lora_unet_blocks": ["mid_block", "up_blocks.0.attentions.1"]}
+    assert parse_flags(["--lora_unet_blocks", "mid_block, up_blocks.0.attentions.1"]).tables == {"lora": blocks}
+    assert parse_settings(["lora.lora_unet_blocks=none"]).tables == {"lora": {"lora_unet_blocks": None}}
+    assert parse_flags(["--validation_prompts=a TOK"]).tables == {"sample": {"validation_prompts": ["a TOK"]}}
