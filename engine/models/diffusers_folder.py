@@ -8,6 +8,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from curation.text import counted
 from engine.errors import EngineError
 from engine.models.files import variant_on_disk
 
@@ -38,6 +39,10 @@ class DiffusersFolder:
     def vae(self, dtype: torch.dtype) -> AutoencoderKL:
         return self._load(AutoencoderKL, "vae", dtype)
 
+    def vae_alone(self, dtype: torch.dtype) -> AutoencoderKL:
+        """Of a folder that holds a VAE and nothing else."""
+        return self._load(AutoencoderKL, "", dtype)
+
     def schedule(self) -> dict[str, Any]:
         """The noise schedule's settings, and the name of the sampler that the model ships with."""
         schedule: Any = DDPMScheduler.load_config(self.path, subfolder="scheduler")
@@ -51,6 +56,7 @@ class DiffusersFolder:
         )
         if missing := sorted(found["missing_keys"]):
             raise EngineError(
-                f"The {part} in {self.path} lacks {len(missing)} tensors, e.g. {missing[0]}.", "Download it again."
+                f"The {part or 'VAE'} in {self.path} lacks {counted(len(missing), 'tensor')}, e.g. {missing[0]}.",
+                "Download it again.",
             )
         return module

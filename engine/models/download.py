@@ -57,7 +57,11 @@ def download_model(
     from huggingface_hub.utils import httpx, tqdm
 
     name = full_name(name)
-    if name == TINY or not is_hub_id(name):
+    if name == TINY:
+        raise EngineError(
+            "The model tiny is built in, and nothing is to be fetched.", "Name it where a model is named."
+        )
+    if not is_hub_id(name):
         raise EngineError(f"There is no model {name}.", "Give a hub id (user/name), a folder or a .safetensors file.")
     try:
         commit, files = _listing(name, revision, variant)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from curation.text import visible
 from engine.errors import EngineError
 from engine.models.checkpoint_header import checkpoint_problem, read_header
 from engine.models.hub import DOWNLOAD, hub_problem, is_hub_id, repository_folder
@@ -126,9 +127,9 @@ def folder_problem(folder: Path, variant: str | None, replaces_vae: bool = False
     try:
         if not (folder / "model_index.json").is_file():
             _check_weights(folder, "", variant)
+            _check_family(folder / "config.json", "AutoencoderKL", "a VAE of SDXL's kind")
             return None
-        if problem := _not_sdxl(folder):
-            return problem
+        _check_family(folder / "model_index.json", "StableDiffusionXL", "an SDXL")
         for part in ("tokenizer", "tokenizer_2"):
             if not any((folder / part / file).is_file() for file in VOCABULARIES):
                 return _not_diffusers(folder, f"{part}/{VOCABULARIES[0]}")
@@ -158,9 +159,13 @@ def _vae_problem(model: ModelSection) -> EngineError | None:
     name = model.pretrained_vae_model_name_or_path
     if name is None:
         return None
-    path = find_model(name)
-    if path is None:
+    path = None if name == TINY else find_model(name)
+    if path is None and name != TINY:
         return _absent(name, None, "config.json")
+    if path is None or (path / "model_index.json").is_file():
+        return EngineError(
+            f"The VAE {path or name} is a whole model.", "Name sdxl-vae-fp16, or a folder that holds a VAE alone."
+        )
     if is_checkpoint(path):
         return EngineError(f"The VAE {path} is a single file.", "Name sdxl-vae-fp16, a hub id or a diffusers folder.")
     return folder_problem(path, None)
@@ -218,13 +223,11 @@ def _not_diffusers(folder: Path, missing: str) -> EngineError:
     )
 
 
-def _not_sdxl(folder: Path) -> EngineError | None:
-    """A pipeline of another family (SD 1.5, FLUX) would fail deep inside the first step."""
-    index = folder / "model_index.json"
+def _check_family(config: Path, family: str, wanted: str) -> None:
+    """Raises EngineError for another family (SD 1.5, FLUX), which would fail deep inside the first step."""
     try:
-        family = str(json.loads(index.read_text("utf-8")).get("_class_name"))
-    except (ValueError, AttributeError):
-        return EngineError(f"{index} is not valid JSON.", "Download the model again.")
-    if family.startswith("StableDiffusionXL"):
-        return None
-    return EngineError(f"The model in {folder} is a {family}, not an SDXL.", "Name an SDXL base model.")
+        found = str(json.loads(config.read_text("utf-8"))["_class_name"])
+    except (ValueError, KeyError, TypeError):
+        raise EngineError(f"{config} is no config of diffusers.", "Download the model again.") from None
+    if not found.startswith(family):
+        raise EngineError(f"The model in {config.parent} is a {visible(found)}, not {wanted}.", "Name another one.")

@@ -65,7 +65,7 @@ def hub_error(name: str, error: Exception) -> EngineError:
     if constants.is_offline_mode():
         return EngineError(
             f"The model {name} is not on this disk, and HF_HUB_OFFLINE keeps it from being fetched.",
-            DOWNLOAD.format(name=name),
+            "Unset HF_HUB_OFFLINE where there is a network, or name a folder or .safetensors file that is here.",
         )
     if isinstance(error, GatedRepoError):
         return EngineError(

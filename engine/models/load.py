@@ -18,7 +18,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from engine.errors import EngineError
 from engine.models.diffusers_folder import DiffusersFolder
 from engine.models.download import download_model
-from engine.models.files import find_model, is_checkpoint, model_problem, variant_on_disk
+from engine.models.files import find_model, is_checkpoint, model_problem
 from engine.models.low_memory import quantize_linears
 from engine.models.single_file import SingleFile
 from engine.settings import ModelSection
@@ -115,7 +115,7 @@ def load_vae(model: ModelSection, dtype: torch.dtype) -> AutoencoderKL:
     if name is None:
         return _files(model).vae(torch.float32)
     folder = find_model(name) or download_model(name)
-    return AutoencoderKL.from_pretrained(folder, dtype=dtype, variant=variant_on_disk(folder, "", None))
+    return DiffusersFolder(folder).vae_alone(dtype)
 
 
 def schedulers(model: ModelSection, shipped: Mapping[str, Any]) -> tuple[DDPMScheduler, SchedulerMixin]:

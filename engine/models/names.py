@@ -44,11 +44,13 @@ def give_name(name: str, path: Path) -> None:
     Raises EngineError for a name that is taken, or is none.
     """
     if not NAME.fullmatch(name):
-        raise EngineError(f'"{visible(name)}" is no name for a model.', "Use letters, digits, _, . and -.")
+        raise EngineError(
+            f'"{visible(name)}" is no name for a model.', "Give it one of letters, digits, _, . and - with --name."
+        )
     if name in RESERVED or name in given_names():
         raise EngineError(f"The name {name} is taken, by {visible(full_name(name))}.", "Choose another with --name.")
-    if typed_path(name).exists():
-        raise EngineError(f"{name} is also a file or folder here, and would be hidden by it.", "Choose another name.")
+    if typed_path(name).exists() and not typed_path(name).samefile(path):
+        raise EngineError(f"The name {name} would hide another {name} here.", "Choose another with --name.")
     names_folder().mkdir(parents=True, exist_ok=True)
     (names_folder() / name).symlink_to(path.absolute())
 

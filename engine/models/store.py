@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.errors import EngineError
-from engine.models.files import find_model, snapshot_folder
+from engine.models.files import find_model, folder_problem, snapshot_folder
 from engine.models.hub import DOWNLOAD, hub_cache
 from engine.models.names import SHORT_NAMES, TINY, drop_name, full_name, given_names
 
@@ -74,7 +74,9 @@ def _from_hub() -> Iterator[StoredModel]:
     for repository in sorted(hub_cache().glob("models--*")):
         hub_id = "/".join(repository.name.split("--")[1:])
         snapshot = snapshot_folder(hub_id, None) or next(repository.glob("snapshots/*"), repository)
-        kind = "unfinished" if any(repository.glob("blobs/*.loratui")) else _kind(snapshot)
+        kind = _kind(snapshot)
+        if any(repository.glob("blobs/*.loratui")) or (kind and folder_problem(snapshot, None)):
+            kind = "unfinished"
         if kind:
             yield StoredModel(short.get(hub_id, hub_id), kind, snapshot, _size(repository), repository)
 

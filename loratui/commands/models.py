@@ -82,11 +82,12 @@ def add(
     place to keep packs. Examples: loratui models add sdxl; loratui models add ~/juggernaut.safetensors
     """
     from engine.models.names import RESERVED
+    from engine.paths import typed_path
 
     if what == FACES:
         _add_faces(pack, source, accept_licence)
-    elif what not in RESERVED and Path(what).expanduser().exists():
-        _add_own(Path(what).expanduser(), name)
+    elif what not in RESERVED and typed_path(what).exists():
+        _add_own(typed_path(what), name)
     else:
         _fetch(what, revision, variant)
 

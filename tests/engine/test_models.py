@@ -132,7 +132,7 @@ def test_a_prompt_that_is_cut_still_has_its_end(tiny_models: Models) -> None:
         ("{tmp}", "The folder {tmp} is no diffusers model: it has no model_index.json."),
         ("{tmp}/sdxl.safetensors", "{tmp}/sdxl.safetensors is no whole .safetensors file."),
         ("{tmp}/other", "The model in {tmp}/other is a FluxPipeline, not an SDXL."),
-        ("{tmp}/broken", "{tmp}/broken/model_index.json is not valid JSON."),
+        ("{tmp}/broken", "{tmp}/broken/model_index.json is no config of diffusers."),
     ],
 )
 def test_a_model_that_cannot_be_loaded_is_told_in_two_sentences(name: str, problem: str, tmp_path: Path) -> None:
@@ -154,6 +154,22 @@ def test_a_model_that_cannot_be_loaded_is_told_in_two_sentences(name: str, probl
     )
     assert result.stdout.startswith(problem.format(tmp=tmp_path))
     assert result.stdout.count(". ") >= 1
+
+
+def test_a_replacement_vae_must_be_one_and_nothing_else(tiny_model: Path, tmp_path: Path) -> None:
+    def said(vae: object) -> str:
+        return str(model_problem(named(tiny_model).model_copy(update={"pretrained_vae_model_name_or_path": str(vae)})))
+
+    assert said(tiny_model / "vae") == "None"
+    assert "is a whole model" in said(tiny_model) and "is a whole model" in said("tiny")
+    assert "is a UNet2DConditionModel, not a VAE" in said(tiny_model / "unet")
+    cut = shutil.copytree(tiny_model / "vae", tmp_path / "vae")
+    weights = load_file(cut / "diffusion_pytorch_model.safetensors")
+    del weights["decoder.conv_out.weight"]
+    save_file(weights, cut / "diffusion_pytorch_model.safetensors", {"format": "pt"})
+    source = named(tiny_model).model_copy(update={"pretrained_vae_model_name_or_path": str(cut)})
+    with pytest.raises(EngineError, match=r"VAE in .* lacks 1 tensor, e\.g\. decoder\.conv_out\.weight"):
+        load_models(source, torch.float32, CPU)
 
 
 def test_loading_raises_the_same_problem(tmp_path: Path) -> None:

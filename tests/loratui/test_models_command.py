@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,34 @@ def test_a_folder_of_ones_own_gets_a_name_and_stays_where_it_is(tiny_model: Path
     assert (tiny_model / "model_index.json").is_file()
     gone = run_loratui("models", "path", "juggernaut")
     assert gone.returncode == 2 and "not on this disk" in gone.stderr
+
+
+def test_a_folder_may_be_named_from_where_it_lies(tiny_model: Path, tmp_path: Path) -> None:
+    assert run_loratui("models", "add", "juggernaut", cwd=tiny_model.parent).returncode == 0
+    (tmp_path / "mine").mkdir()
+    hidden = run_loratui("models", "add", tiny_model, "--name", "mine", cwd=tmp_path)
+    assert hidden.returncode == 2 and "would hide another mine here" in hidden.stderr and "--name" in hidden.stderr
+
+
+@pytest.mark.parametrize(("what", "said"), [("~nobody-here/model", "Give a hub id"), ("tiny", "is built in")])
+def test_what_cannot_be_added_is_told_in_two_sentences(what: str, said: str) -> None:
+    done = run_loratui("models", "add", what)
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_model_of_the_hubs_cache_that_is_not_whole_is_listed_as_unfinished(tiny_model: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "home" / ".cache" / "huggingface" / "hub" / "models--somebody--sdxl"
+    snapshot = shutil.copytree(tiny_model, repository / "snapshots" / "abc")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+
+    def kind() -> object:
+        (model,) = json.loads(run_loratui("models", "list", "--json").stdout)["models"]
+        return model["kind"]
+
+    assert kind() == "SDXL"
+    (snapshot / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    assert kind() == "unfinished"
 
 
 @pytest.mark.parametrize("name", ["sdxl", "faces", "../up", "a b", "\x1b[31m"])
