@@ -16,6 +16,7 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
+from engine.models.files import find_model
 from engine.models.hub import hub_cache
 from loratui.gpu import examine_gpus
 
@@ -25,7 +26,6 @@ HUB_SECONDS = 5.0
 PYTHON_SECONDS = 120.0  # a cold network disk
 # SDXL's fp16 files are 7 GB, a run's checkpoints and exports below 1 GB.
 DISK_WANTED_GB, DISK_NEEDED_GB = 10.0, 1.0
-BASE_MODEL_FOLDER = "models--stabilityai--stable-diffusion-xl-base-1.0"
 
 # They all fill the same folder cv2/ and overwrite each other; only the first needs no libGL.
 HEADLESS = "opencv-python-headless"
@@ -159,7 +159,7 @@ def check_disk() -> Check:
 
 def check_hub() -> Check:
     """Whether the base model is on this disk, or can be fetched."""
-    on_disk = (hub_cache() / BASE_MODEL_FOLDER / "snapshots").is_dir()
+    on_disk = find_model("sdxl") is not None
     cached = "the base model is on this disk" if on_disk else "the base model is not on this disk yet"
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         return Check("model hub", "info", f"HF_HUB_OFFLINE is set; {cached}")

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from loratui.doctor import BASE_MODEL_FOLDER, check_disk, check_hub
+from engine.models.tiny import build_tiny_sdxl
+from loratui.doctor import check_disk, check_hub
 from tests.loratui.program import run_loratui
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
@@ -104,9 +105,16 @@ def test_a_hub_that_answers_anything_can_be_reached(hub: str, monkeypatch: pytes
 
 
 def test_a_hub_out_of_reach_matters_only_while_the_base_model_is_not_on_disk(tmp_path: Path) -> None:
-    assert check_hub().level == "warning" and check_hub().remedy
-    (tmp_path / "hf" / "hub" / BASE_MODEL_FOLDER / "snapshots").mkdir(parents=True)
+    repository = tmp_path / "hf" / "hub" / "models--stabilityai--stable-diffusion-xl-base-1.0"
+    snapshot = repository / "snapshots" / "abc"
+    build_tiny_sdxl(snapshot)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
     assert check_hub().level == "info" and check_hub().remedy is None
+
+    (snapshot / "unet" / "diffusion_pytorch_model.safetensors").unlink()  # as a download that broke off leaves it
+    assert check_hub().level == "warning" and check_hub().remedy
+    assert "not on this disk yet" in check_hub().detail
 
 
 def test_offline_by_choice_is_said_and_asks_nobody(hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
