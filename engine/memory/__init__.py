@@ -17,11 +17,17 @@ from curation.atomic import write_text
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.extras import require
-from engine.models.names import TINY
+from engine.models.names import TINY, full_name
 from engine.paths import typed_path
 
-VERSION = 1  # part of every key: raise it when the count changes
+VERSION = 2  # part of every key: raise it when the count changes
 PATIENCE_SECONDS = 300.0  # a cold network disk
+
+# Bytes of an optimizer's state for each learned number: AdamW's two moments, in 8 bits one byte each (the scales of its
+# blocks of 256 are left out), Prodigy's two with its estimate `s` and the starting point `p0`.  Adafactor's row and
+# column for each matrix are counted by shape.
+STATE = {"adamw": 2 * 4, "prodigy": 4 * 4}
+STATE_8BIT = 2
 
 # What the count depends on, by section; a count sees nothing else of the config.
 ASKED: Mapping[str, tuple[str, ...]] = {
@@ -31,7 +37,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "lora": ("rank", "use_dora", "lora_dropout", "lora_layers", "lora_unet_blocks", "use_blora"),
     "text_encoder": ("train_text_encoder_ti", "num_new_tokens_per_abstraction", "train_text_encoder"),
     "optimizer": ("optimizer", "use_8bit_adam"),
-    "prior": ("with_prior_preservation", "prior_target"),
+    "prior": ("with_prior_preservation",),
     "run": ("train_batch_size", "gradient_checkpointing", "mixed_precision"),
     "sample": ("num_validation_images",),
 }
@@ -112,8 +118,10 @@ def question(config: TrainConfig) -> dict[str, dict[str, Any]]:
     values = config.model_dump()
     asked = {section: {key: values[section][key] for key in keys} for section, keys in ASKED.items()}
     name = config.model.pretrained_model_name_or_path
-    if name != TINY and not (typed_path(name) / "unet" / "config.json").is_file():
-        asked["model"]["pretrained_model_name_or_path"] = "sdxl"
+    if name != TINY:
+        folder = typed_path(full_name(name)).absolute()
+        has_config = (folder / "unet" / "config.json").is_file()
+        asked["model"]["pretrained_model_name_or_path"] = str(folder) if has_config else "sdxl"
     if config.model.pretrained_vae_model_name_or_path:
         asked["model"]["pretrained_vae_model_name_or_path"] = "sdxl-vae-fp16"
     asked["run"]["mixed_precision"] = config.run.mixed_precision or "bf16"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from engine.config import TrainConfig
-from engine.memory import MemoryEstimate
+from engine.memory import STATE, STATE_8BIT, MemoryEstimate
 from engine.memory.live import LiveBytes, as_on_a_gpu
 from engine.models.files import find_model
 from engine.models.load import DTYPES
@@ -24,10 +24,6 @@ META = torch.device("meta")
 FLOAT32 = 4  # bytes
 PROMPT_TOKENS = 77
 
-# Bytes of state for each learned number: AdamW's two moments, in 8 bits one byte each (the scales of its blocks of 256
-# are left out), Prodigy's two with its estimate `s` and the starting point `p0`.
-STATE = {"adamw": 2 * FLOAT32, "prodigy": 4 * FLOAT32}
-STATE_8BIT = 2
 # Both take their step on one flat tensor with two temporary ones of its size.
 STEP_TEMPORARIES = 2 * FLOAT32
 # bitsandbytes' nf4 keeps half a byte for each weight, and a float32 scale for each block of 64.
@@ -121,13 +117,12 @@ def step_bytes(models: Any, config: TrainConfig, dtype: torch.dtype) -> int:
 
 
 def run_step(models: Any, config: TrainConfig, dtype: torch.dtype, device: torch.device) -> None:
-    """One forward and backward of one micro-batch, with its class images in the same pass."""
+    """One forward and backward of one micro-batch, with its prior samples in the same pass."""
     unet, side = models.unet, config.data.resolution // 8
     unet.train()
     if config.run.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
-    has_class_images = config.prior.with_prior_preservation and config.prior.prior_target == "class_images"
-    batch = config.run.train_batch_size * (2 if has_class_images else 1)
+    batch = config.run.train_batch_size * (2 if config.prior.with_prior_preservation else 1)
     latents = torch.zeros(batch, unet.config.in_channels, side, side, device=device)
     prompt_embeds, pooled = _prompt_embeddings(models, config, batch, dtype, device)
     prediction = unet(

@@ -2,7 +2,7 @@
 
 from curation.dataset import Dataset
 from engine.config import TrainConfig
-from engine.models.names import TINY
+from engine.models.names import TINY, full_name
 from engine.paths import typed_path
 from engine.plan import Plan
 
@@ -23,13 +23,13 @@ def frozen(config: TrainConfig, dataset: Dataset, plan: Plan) -> TrainConfig:
             "prior": prior.model_copy(
                 update={
                     "class_data_dir": _absolute(prior.class_data_dir),
-                    "class_dataset_name": _where_it_is_here(prior.class_dataset_name),
+                    "class_dataset_name": _absolute_if_here(prior.class_dataset_name),
                 }
             ),
             "model": model.model_copy(
                 update={
-                    "pretrained_model_name_or_path": _where_it_is_here(model.pretrained_model_name_or_path),
-                    "pretrained_vae_model_name_or_path": _where_it_is_here(model.pretrained_vae_model_name_or_path),
+                    "pretrained_model_name_or_path": _model(model.pretrained_model_name_or_path),
+                    "pretrained_vae_model_name_or_path": _model(model.pretrained_vae_model_name_or_path),
                 }
             ),
         }
@@ -40,6 +40,11 @@ def _absolute(name: str | None) -> str | None:
     return str(typed_path(name).absolute()) if name else name
 
 
-def _where_it_is_here(name: str | None) -> str | None:
-    """A path that exists, absolute; a name of the hub or of ours as it is."""
-    return _absolute(name) if name and name != TINY and typed_path(name).exists() else name
+def _absolute_if_here(name: str | None) -> str | None:
+    """A path that exists, absolute; a name of the hub as it is."""
+    return _absolute(name) if name and typed_path(name).exists() else name
+
+
+def _model(name: str | None) -> str | None:
+    """The same for a model, where a name of ours goes before a folder: what it stands for."""
+    return name if name is None or name == TINY else _absolute_if_here(full_name(name))

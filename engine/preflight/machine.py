@@ -12,7 +12,8 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.memory import MemoryEstimate, estimate, free_gpu_memory
 from engine.models.files import find_model, model_problem
-from engine.models.names import TINY
+from engine.models.hub import is_hub_id
+from engine.models.names import TINY, full_name
 from engine.sizes import gigabytes
 from engine.training.out_of_memory import MOST_OPTIONS, options
 from engine.training.trackers import tracker_problem
@@ -47,7 +48,7 @@ def check_machine(config: TrainConfig, runs_dir: Path) -> Iterator[StatedError |
     ]
     if needs_bitsandbytes and not find_spec("bitsandbytes"):
         yield EngineError(
-            f"{' and '.join(needs_bitsandbytes)} needs the package bitsandbytes, which is not installed.",
+            f"The package bitsandbytes is not installed, and it is needed for {' and '.join(needs_bitsandbytes)}.",
             "Run: pip install bitsandbytes",
         )
     if config.output.push_to_hub:
@@ -56,12 +57,16 @@ def check_machine(config: TrainConfig, runs_dir: Path) -> Iterator[StatedError |
 
 
 def models_to_fetch(config: TrainConfig) -> tuple[str, ...]:
-    """The base model and the replacement VAE, as far as they are not on this disk."""
+    """The base model and the replacement VAE, as far as they are on the hub and not on this disk."""
     model = config.model
-    names = {model.pretrained_model_name_or_path: model.revision}
+    wanted = [(model.pretrained_model_name_or_path, model.revision, model.variant)]
     if model.pretrained_vae_model_name_or_path:
-        names[model.pretrained_vae_model_name_or_path] = None
-    return tuple(name for name, revision in names.items() if name != TINY and find_model(name, revision) is None)
+        wanted.append((model.pretrained_vae_model_name_or_path, None, None))
+    return tuple(
+        name
+        for name, revision, variant in wanted
+        if name != TINY and is_hub_id(full_name(name)) and find_model(name, revision, variant) is None
+    )
 
 
 def ask_gpu_memory(config: TrainConfig) -> GpuMemory:

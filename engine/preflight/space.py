@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config import TrainConfig
+from engine.defaults import ATTENTION_BLOCKS
 from engine.errors import EngineError
-from engine.memory import MemoryEstimate
+from engine.memory import STATE, STATE_8BIT, MemoryEstimate
+from engine.models.names import TINY
 from engine.plan import Plan
 from engine.preflight.class_images import ClassImages
 from engine.preflight.machine import nearest_existing
@@ -19,6 +21,10 @@ FLOAT32 = 4  # bytes
 PNG_BYTES = 2  # for each pixel of a photograph, measured on scikit-image's: 1.2 to 1.9
 POSTERIOR = 2 * 4 * FLOAT32  # mean and deviation of four channels, for each pixel of the latents
 PROMPT = (77 * 2048 + 1280) * FLOAT32  # prompt_embeds and pooled_prompt_embeds of SDXL
+# SDXL: width and number of transformer blocks of the UNet's parts that take a LoRA; width and layers of its encoders.
+SHALLOW, DEEP = (640, 2), (1280, 10)
+PROMPT_WIDTH = 2048
+TEXT_ENCODERS = ((768, 12), (1280, 32))
 EXPORTS = 2  # files that hold the whole LoRA: diffusers' and kohya's
 
 
@@ -43,10 +49,12 @@ class Disk:
 def disk_needed(
     config: TrainConfig, plan: Plan, class_images: ClassImages | None, memory: MemoryEstimate | None, runs_dir: Path
 ) -> Disk:
-    """What a run will write into `runs_dir`; without a memory count, the LoRA's size is not known and left out."""
+    """What a run of the resolved config will write into `runs_dir`; without a memory count, LoRA and optimizer state
+    are reckoned from SDXL's widths."""
     pixels = config.data.resolution**2
-    lora = memory.trained_parameters * FLOAT32 if memory else 0
-    each_checkpoint = lora + (memory.optimizer if memory else 0)
+    parameters = memory.trained_parameters if memory else lora_parameters(config)
+    lora = parameters * FLOAT32
+    each_checkpoint = lora + (memory.optimizer if memory else _state(config) * parameters)
     checkpoints = math.ceil(plan.total_steps / config.run.checkpointing_steps)
     at_class = class_images.real + class_images.generated if class_images else 0
     parts = {
@@ -61,6 +69,28 @@ def disk_needed(
     return Disk(parts, checkpoints, each_checkpoint, shutil.disk_usage(folder).free, folder)
 
 
+def lora_parameters(config: TrainConfig) -> int:
+    """How many numbers a LoRA on SDXL holds: rank times inputs and outputs of each layer; blocks named in part are
+    counted whole.
+
+    Left out are new tokens, DoRA's magnitudes (2 %), and the tiny model, which takes a few MB.
+    """
+    lora = config.lora
+    if config.model.pretrained_model_name_or_path == TINY:
+        return 0
+    named = [block.removeprefix("unet.") for block in lora.lora_unet_blocks or ATTENTION_BLOCKS]
+    sides = 0
+    for block in ATTENTION_BLOCKS:
+        if any(f"{block}.".startswith(f"{each}.") or f"{each}.".startswith(f"{block}.") for each in named):
+            # Of 8 attention layers 6 go from `width` to `width`, and 2 from the prompt's width; feed-forward widens.
+            width, depth = SHALLOW if block.startswith(("down_blocks.1", "up_blocks.1")) else DEEP
+            sides += depth * (14 * width + 2 * PROMPT_WIDTH)
+            sides += depth * 14 * width if lora.lora_layers == "attention_and_feed_forward" else 0
+    if config.text_encoder.train_text_encoder:
+        sides += sum(layers * 4 * 2 * width for width, layers in TEXT_ENCODERS)
+    return lora.rank * sides
+
+
 def check_space(disk: Disk) -> Iterator[EngineError]:
     """What is needed is free."""
     if disk.needed > disk.free:
@@ -70,6 +100,11 @@ def check_space(disk: Disk) -> Iterator[EngineError]:
             f"{disk.folder}.",
             "Make room, name another disk with --runs-dir, or raise checkpointing_steps.",
         )
+
+
+def _state(config: TrainConfig) -> int:
+    """Bytes of the optimizer's state for each learned number; Adafactor's rows and columns are next to none."""
+    return STATE_8BIT if config.optimizer.use_8bit_adam else STATE.get(config.optimizer.optimizer, 0)
 
 
 def _caches(config: TrainConfig) -> bool:

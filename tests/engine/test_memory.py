@@ -10,6 +10,7 @@ from engine.config import TrainConfig, compose
 from engine.memory import estimate, question
 from engine.memory.count import count
 from engine.plan import resolve
+from engine.preflight.space import lora_parameters
 
 CPU = torch.device("cpu")
 
@@ -56,6 +57,25 @@ def test_a_count_is_kept_by_the_settings_that_it_depends_on(monkeypatch: pytest.
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("sys.executable", "/nothing/to/run")
     assert estimate(config()) == first  # no process was started
+
+
+def test_a_step_with_prior_samples_counts_them_wherever_their_target_comes_from() -> None:
+    prior = {"with_prior_preservation": True, "class_prompt": "a dog"}
+    plain, images = count(config()), count(config(prior=prior))
+    assert images.step > 1.5 * plain.step
+    assert count(config(prior={**prior, "prior_target": "base_model"})).step == images.step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blocks", [None, ["up_blocks.0.attentions.1", "down_blocks.1"]])
+@pytest.mark.parametrize("train_text_encoder", [False, True])
+def test_what_is_reckoned_for_the_disk_is_what_is_counted(blocks: list[str] | None, train_text_encoder: bool) -> None:
+    settings = config(
+        model={"pretrained_model_name_or_path": "sdxl"},
+        lora={"rank": 4, "lora_unet_blocks": blocks, "lora_layers": "attention_and_feed_forward"},
+        text_encoder={"train_text_encoder": train_text_encoder, "train_text_encoder_ti": False},
+    )
+    assert lora_parameters(settings) == count(settings).trained_parameters
 
 
 @pytest.mark.slow

@@ -15,8 +15,11 @@ from curation.errors import StatedError
 from engine.config import TrainConfig, compose
 from engine.errors import SeveralProblems
 from engine.memory import MemoryEstimate
+from engine.models.names import give_name
+from engine.plan import plan
 from engine.preflight import examine, preflight
 from engine.preflight.class_images import ClassImages
+from engine.preflight.frozen import frozen
 from engine.preflight.machine import GpuMemory, check_gpu_memory
 from engine.preflight.space import Disk, check_space
 
@@ -54,6 +57,25 @@ def test_paths_are_frozen_absolute_so_that_the_worker_may_run_anywhere(
     checked = preflight(config(Path("photos"), prior={"class_data_dir": "classes"}))
     assert checked.config.data.instance_data_dir == str(photos)
     assert checked.config.prior.class_data_dir == str(photos.parent / "classes")
+
+
+def test_a_short_name_of_a_model_is_frozen_as_itself_beside_a_folder_of_that_name(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for folder in ("sdxl", "mine", "other"):
+        (tmp_path / folder).mkdir()
+    give_name("mine", tmp_path / "mine")
+
+    def as_frozen(name: str) -> str:
+        settings = config(photos, model={"pretrained_model_name_or_path": name})
+        dataset = open_dataset(photos)
+        return frozen(settings, dataset, plan(settings, 4)).model.pretrained_model_name_or_path
+
+    assert as_frozen("sdxl") == "stabilityai/stable-diffusion-xl-base-1.0"
+    assert as_frozen("mine") == str(tmp_path / "mine") and as_frozen("other") == str(tmp_path / "other")
+    assert as_frozen("tiny") == "tiny" and as_frozen("somebody/model") == "somebody/model"
 
 
 def test_the_guides_dataset_name_is_a_local_folder(photos: Path) -> None:
@@ -162,6 +184,7 @@ def test_a_sample_prompt_without_the_trigger_word_is_a_warning(photos: Path) -> 
 def test_a_local_model_that_is_not_there_is_refused(photos: Path, tmp_path: Path) -> None:
     model = {"pretrained_model_name_or_path": str(tmp_path / "sdxl")}
     assert "sdxl" in refusal(config(photos, model=model))
+    assert examine(config(photos, model=model), count_memory=False).to_fetch == ()
 
 
 def test_a_hub_model_that_is_not_on_disk_is_refused_offline(
@@ -254,6 +277,23 @@ def test_what_will_be_written_is_told_part_by_part(photos: Path, tmp_path: Path)
     flips = examine(config(photos, data={"random_flip": True}), tmp_path, count_memory=False).disk
     assert flips and flips.parts["latents"] == 2 * disk.parts["latents"]
     assert disk.folder == tmp_path and 0 < disk.needed < disk.free
+
+
+@pytest.mark.parametrize(
+    ("lora", "sizes"),
+    [
+        ({"rank": 32}, 46_448_640),
+        ({"rank": 4, "use_blora": True}, 4 * 2 * 10 * (14 * 1280 + 2 * 2048)),
+        ({"rank": 4, "lora_unet_blocks": ["mid_block"]}, 4 * 10 * (14 * 1280 + 2 * 2048)),
+    ],
+)
+def test_checkpoints_are_reckoned_where_no_memory_is_counted(
+    photos: Path, tmp_path: Path, lora: dict[str, object], sizes: int
+) -> None:
+    settings = config(photos, model={"pretrained_model_name_or_path": "sdxl"}, lora=lora, run={"max_train_steps": 1000})
+    disk = examine(settings, tmp_path, count_memory=False).disk
+    assert disk and disk.parts["exports"] == 2 * 4 * sizes
+    assert disk.parts["checkpoints"] == 2 * (4 + 16) * sizes  # Prodigy's four numbers for each
 
 
 def test_a_gpu_that_seems_too_small_is_told_with_what_saves_memory(photos: Path) -> None:
