@@ -218,8 +218,11 @@ def _load_kohya_dora(module: Any, tensors: Mapping[str, Tensor], prefix: str) ->
 
 
 def _float32_copy(unet: UNet2DConditionModel) -> UNet2DConditionModel:
-    """On the CPU; parameters are given to deepcopy as already copied, so that the GPU never holds two UNets."""
-    memo = {id(p): nn.Parameter(p.detach().to("cpu", torch.float32), requires_grad=False) for p in unet.parameters()}
+    """On the CPU; its tensors are given to deepcopy as already copied, so that the GPU never holds two UNets."""
+    memo: dict[int, Tensor] = {
+        id(p): nn.Parameter(p.detach().to("cpu", torch.float32), requires_grad=False) for p in unet.parameters()
+    }
+    memo |= {id(buffer): buffer.to("cpu", torch.float32, copy=True) for buffer in unet.buffers()}  # of float8 layers
     return copy.deepcopy(unet, memo)
 
 

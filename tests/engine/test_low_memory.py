@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 
 from engine.errors import EngineError
 from engine.models.load import Models, load_models, load_unet
 from engine.models.low_memory import Float8Linear, offload, on_device
 from engine.results.export import export
-from engine.results.verify import verify_export
+from engine.results.verify import _float32_copy, verify_export
 from engine.settings import LoraSection, ModelSection
 from engine.training.lora import add_adapters, lora_state
 from tests.engine.training import Train
@@ -109,6 +110,13 @@ def test_a_run_with_low_memory_learns_and_its_files_are_verified(train: Train, t
     files = export(weights, tmp_path / "output", "small", trainer.config)
     verification = verify_export(weights, files, trainer.models)
     assert verification.ok, verification.message
+
+
+def test_a_float8_unet_on_a_gpu_is_copied_whole_for_the_comparison_on_the_cpu() -> None:
+    """On a GPU that is not there: fake tensors know where they would be."""
+    with FakeTensorMode():
+        copied = _float32_copy(nn.Sequential(Float8Linear(nn.Linear(4, 3, device="cuda"))))  # pyright: ignore[reportArgumentType]
+        assert {tensor.device for tensor in (*copied.parameters(), *copied.buffers())} == {CPU}
 
 
 @pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
