@@ -53,11 +53,12 @@ def unet_target_modules(unet: UNet2DConditionModel, lora: LoraSection) -> list[s
     if not blocks:
         return list(layers)
     names = [name for name, _ in unet.named_modules() if ".transformer_blocks." in name]
+    endings = rf"\.(?:.*\.)?(?:{'|'.join(map(re.escape, layers))})"
     for block in blocks:
-        if not any(name.startswith(f"{block}.") for name in names):
+        if not any(re.fullmatch(re.escape(block) + endings, name) for name in names):
             known = ", ".join(dict.fromkeys(name.partition(".transformer_blocks.")[0] for name in names))
             raise EngineError(f"The UNet has no block {block!r} that takes a LoRA.", f"Its blocks are: {known}.")
-    return rf"(?:{'|'.join(map(re.escape, blocks))})\..*\.(?:{'|'.join(map(re.escape, layers))})"
+    return rf"(?:{'|'.join(map(re.escape, blocks))}){endings}"
 
 
 def lora_state(module: nn.Module) -> dict[str, nn.Parameter]:

@@ -58,12 +58,17 @@ def answer(models: Models) -> list[Tensor]:
         ({"lora_unet_blocks": ["unet.up_blocks.0.attentions.1"]}, {"up_blocks.0.attentions.1"}, ATTENTION),
         ({"lora_unet_blocks": ["mid_block", "down_blocks.1"]}, MIDDLE_AND_FIRST, ATTENTION),
         (
+            {"lora_unet_blocks": ["mid_block.attentions.0.transformer_blocks.0.attn1"]},
+            {"mid_block.attentions.0"},
+            {layer for layer in ATTENTION if layer.startswith("attn1.")},
+        ),
+        (
             {"lora_unet_blocks": ["mid_block"], "lora_layers": "attention_and_feed_forward"},
             {"mid_block.attentions.0"},
             ATTENTION | FEED_FORWARD,
         ),
     ],
-    ids=["all", "feed-forward", "B-LoRA", "one block", "as B-LoRA spells it", "whole stages", "both choices"],
+    ids=["all", "feed-forward", "B-LoRA", "one block", "as B-LoRA spells it", "whole stages", "a part", "both choices"],
 )
 def test_the_named_layers_of_the_named_blocks_get_a_lora(
     settings: dict[str, Any], blocks: Set[str], layers: Set[str], tiny_models: Models
@@ -72,7 +77,15 @@ def test_the_named_layers_of_the_named_blocks_get_a_lora(
 
 
 @pytest.mark.parametrize(
-    "block", ["up_blocks.0.attentions.9", "up_blocks.2", "conv_in", "up_blocks.0.attentions.1x", ""]
+    "block",
+    [
+        "up_blocks.0.attentions.9",
+        "up_blocks.2",
+        "conv_in",
+        "up_blocks.0.attentions.1x",
+        "",
+        "mid_block.attentions.0.transformer_blocks.0.ff",  # of attention alone it has none
+    ],
 )
 def test_an_unknown_block_is_told_with_the_known_ones(block: str, tiny_models: Models) -> None:
     section = LoraSection(lora_unet_blocks=["mid_block", block])
