@@ -60,6 +60,18 @@ def test_each_generated_picture_has_its_own_noise_and_the_same_in_another_run(
     assert pictures[0][0] != pictures[0][1]
 
 
+def test_generated_pictures_are_drawn_with_the_runs_own_clip_skip(
+    config: Callable[..., TrainConfig], tmp_path: Path, tiny_models: Models
+) -> None:
+    pictures = []
+    for clip_skip in (None, 1):
+        settings = config(prior={**PRIOR, "num_class_images": 1}, text_encoder={"clip_skip": clip_skip})
+        run = create_run(tmp_path / str(clip_skip), "run", settings)
+        generate(run, settings, tiny_models)
+        pictures.append(Image.open(run.class_images / "0000.png").tobytes())
+    assert pictures[0] != pictures[1]
+
+
 def test_generating_goes_on_where_it_was_left_and_overwrites_nothing(
     config: Callable[..., TrainConfig], tmp_path: Path, real: Path, tiny_models: Models
 ) -> None:
