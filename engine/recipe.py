@@ -20,6 +20,7 @@ from engine.results.export import export
 from engine.results.verify import verify_export
 from engine.rundir import Ending, RunDir
 from engine.training.checkpoints import Checkpoint, load_checkpoint, newest_checkpoint
+from engine.training.out_of_memory import gpu_is_full, room_on_gpu
 from engine.training.rehearsal import rehearse
 from engine.training.trackers import tracked
 from engine.training.trainer import Emit, Trainer
@@ -33,8 +34,11 @@ def follow(run: RunDir, emit: Emit) -> Finished | Stopped | Paused:
     """
     silence_libraries()
     config = resolve(run.config())
-    with tracked(run, config, emit) as emit_and_track:
-        return _follow(run, config, emit_and_track)
+    try:
+        with tracked(run, config, emit) as emit_and_track:
+            return _follow(run, config, emit_and_track)
+    except torch.OutOfMemoryError as error:  # outside of the steps, which try smaller micro-batches first
+        raise gpu_is_full(config, room_on_gpu()) from error
 
 
 def _follow(run: RunDir, config: TrainConfig, emit: Emit) -> Finished | Stopped | Paused:

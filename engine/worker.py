@@ -17,9 +17,7 @@ from curation.errors import StatedError
 from engine.errors import EngineError
 from engine.events import Event, EventWriter, Failed, Finished, Paused, Skipped, Started, Step, Stopped
 from engine.extras import require
-from engine.plan import resolve
 from engine.rundir import RunDir, State
-from engine.training.out_of_memory import gpu_is_full
 
 STATUS_SECONDS = 0.5
 ENDS: dict[type[Event], State] = {Finished: "finished", Stopped: "stopped", Paused: "paused", Failed: "failed"}
@@ -111,9 +109,6 @@ def failed(error: Exception, run: RunDir) -> Failed:
     """The two sentences of a failure."""
     if isinstance(error, StatedError):
         return Failed(problem=error.problem, remedy=error.remedy)
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
-        full = gpu_is_full(resolve(run.config()), None)
-        return Failed(problem=full.problem, remedy=f"{full.remedy} The whole story is in {run.log_file}.")
     message = str(error).strip().split("\n")[0].rstrip(".") or "no message"
     return Failed(problem=f"{type(error).__name__}: {message}.", remedy=f"The whole story is in {run.log_file}.")
 

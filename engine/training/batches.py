@@ -16,6 +16,7 @@ class Batches:
     ) -> None:
         self._photos, self._class_images = photos, class_images
         self._micro_batch, self._noise_offset = config.run.train_batch_size, config.loss.noise_offset
+        self._samples_per_step = config.run.train_batch_size * config.run.gradient_accumulation_steps
         self._timesteps = num_train_timesteps
         self._class_prompt = (config.prior.class_prompt or "") if prior_from_base_model(config) else None
         self._samples_per_epoch = len(photos.examples) * config.data.repeats
@@ -44,10 +45,15 @@ class Batches:
         prompts = () if self._class_prompt is None else (self._class_prompt,)
         return sorted({*prompts, *(caption for captions in drawn for caption in captions or ())})
 
-    def largest(self) -> int:
-        """The position of the first micro-batch whose pictures are the largest."""
-        positions = range(0, self._samples_per_epoch * self._micro_batch, self._micro_batch)
-        return max(positions, key=lambda position: self._photos.size(position)[0] * self._photos.size(position)[1])
+    def largest(self, steps: range) -> int:
+        """The first of the optimizer steps in `steps`, counted from 0, that has the largest pictures of them all."""
+        return max(steps, key=self._most_pixels)
+
+    def _most_pixels(self, step: int) -> int:
+        """Of a picture in the step; the photos of a micro-batch share one shape."""
+        first = step * self._samples_per_step
+        positions = range(first, first + self._samples_per_step, self._micro_batch)
+        return max(height * width for height, width in map(self._photos.size, positions))
 
 
 def prior_from_base_model(config: TrainConfig) -> bool:

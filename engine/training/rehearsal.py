@@ -26,7 +26,8 @@ T = TypeVar("T")
 def rehearse(trainer: Trainer) -> Rehearsed:
     """Step, picture, checkpoint, export and its reload, as they will be; the trainer is left as it was, to the bit.
 
-    The step is that of the largest pictures, at the full batch; a micro-batch that had to be halved for it stays so.
+    The step is the run's own with the largest pictures, so that its latents are cached; a micro-batch that had to be
+    halved for it stays so.
     Raises EngineError for what fails, which would otherwise have failed after hours.
     """
     trainer.prepare()
@@ -48,7 +49,8 @@ def rehearse(trainer: Trainer) -> Rehearsed:
 
 def _timed_step(trainer: Trainer) -> float:
     """Seconds of a step; the one before it warms up, as kernels are chosen and memory is reserved in it."""
-    position = trainer.batches.largest()
+    steps_left = range(trainer.step, trainer.plan.total_steps)
+    position = trainer.batches.largest(steps_left) * trainer.plan.samples_per_step
     trainer.update(position)
     began = time.perf_counter()
     trainer.update(position)
@@ -110,9 +112,11 @@ def _kept(value: Any) -> Callable[[], Any]:
 
 
 def _try(what: str, act: Callable[[], T]) -> T:
-    """Raises EngineError, naming `what`, for whatever `act` raises."""
+    """Raises EngineError, naming `what`, for whatever `act` raises but a full GPU, which the run has words for."""
     try:
         return act()
+    except torch.OutOfMemoryError:
+        raise
     except StatedError as error:
         raise EngineError(f"The rehearsal failed at {what}: {error.problem}", error.remedy) from error
     except OSError as error:

@@ -35,7 +35,7 @@ from engine.training.optimizers import (
     restore_optimizer,
     set_rates,
 )
-from engine.training.out_of_memory import gpu_is_full
+from engine.training.out_of_memory import gpu_is_full, room_on_gpu
 from engine.training.prior import predict_as_base
 from engine.training.sampling import write_samples
 from engine.training.step import training_loss
@@ -216,8 +216,7 @@ class Trainer:
             except torch.OutOfMemoryError as error:
                 self._zero_gradients()
                 if not self.config.run.oom_retry or self.micro_batch == 1:
-                    room = torch.cuda.mem_get_info(self.device)[1] if self.device.type == "cuda" else None
-                    raise gpu_is_full(self.config, room) from error
+                    raise gpu_is_full(self._config_as_it_runs(), room_on_gpu()) from error
             # Here, where the error no longer holds on to what it was given of the GPU.
             self._halve_micro_batch()
 
@@ -237,10 +236,16 @@ class Trainer:
         self.micro_batch = max(size for size in range(1, self.micro_batch // 2 + 1) if batch % size == 0)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        micro_batches = self.plan.samples_per_step // self.micro_batch
+        micro_batches = self._config_as_it_runs().run.gradient_accumulation_steps
         self.emit(
             MicroBatchHalved(step=self.step, micro_batch=self.micro_batch, gradient_accumulation_steps=micro_batches)
         )
+
+    def _config_as_it_runs(self) -> TrainConfig:
+        """The config with the micro-batches that a full GPU has led to."""
+        micro_batches = self.plan.samples_per_step // self.micro_batch
+        halved = {"train_batch_size": self.micro_batch, "gradient_accumulation_steps": micro_batches}
+        return self.config.model_copy(update={"run": self.config.run.model_copy(update=halved)})
 
     def _backward(self, batch: Batch, position: int) -> DiffusionLoss:
         """Forward and backward of one micro-batch; gradients add up in the flat tensors."""

@@ -10,9 +10,10 @@ from torch import nn
 
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.events import Event, MicroBatchHalved, Step
+from engine.events import Event, MicroBatchHalved, Phase, Step
 from engine.memory import estimate
 from engine.plan import resolve
+from engine.recipe import follow
 from engine.rundir import create_run
 from engine.training.out_of_memory import gpu_is_full, options
 from tests.engine.training import of_type, trainer_of
@@ -65,13 +66,35 @@ def test_a_batch_that_halves_do_not_divide_goes_to_the_next_size_that_does(
     assert (halved.micro_batch, halved.gradient_accumulation_steps) == (3, 3)
 
 
-@pytest.mark.parametrize(("retry", "room"), [(False, 3), (True, 0)], ids=["not allowed", "not even one photo fits"])
-def test_otherwise_three_options_are_named_with_their_cost(
-    config: Callable[..., TrainConfig], tmp_path: Path, retry: bool, room: int
+def test_a_full_gpu_outside_of_the_steps_is_told_with_the_options_too(
+    config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
-    settings = config(run={**BATCH, "oom_retry": retry})
+    def fill(event: Event) -> None:
+        if isinstance(event, Phase) and event.phase == "caching":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with pytest.raises(EngineError, match=r"The GPU ran out of memory\. .* gradient_checkpointing = true"):
+        follow(create_run(tmp_path, "run", config()), fill)
+
+
+def test_a_micro_batch_that_did_not_fit_is_not_named_as_an_option(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    settings = config(run=BATCH)
     trainer = trainer_of(create_run(tmp_path, "run", settings), settings)
-    trainer.models.unet.register_forward_pre_hook(holds_at_most(room))
+    trainer.models.unet.register_forward_pre_hook(holds_at_most(0))
+    with pytest.raises(EngineError) as caught:
+        trainer.train()
+    assert "train_batch_size" not in caught.value.remedy
+    assert "gradient_checkpointing = true" in caught.value.remedy
+
+
+def test_without_a_retry_three_options_are_named_with_their_cost(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    settings = config(run={**BATCH, "oom_retry": False})
+    trainer = trainer_of(create_run(tmp_path, "run", settings), settings)
+    trainer.models.unet.register_forward_pre_hook(holds_at_most(3))
     with pytest.raises(EngineError) as caught:
         trainer.train()
     assert caught.value.problem == "The GPU ran out of memory."

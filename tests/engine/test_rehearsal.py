@@ -99,6 +99,49 @@ def follow_to_failure(config: TrainConfig, folder: Path, spoil: Callable[[RunDir
     return str(caught.value), events
 
 
+def test_it_takes_a_step_of_the_run_so_that_no_further_photo_is_encoded(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    """Also where the run ends before it has seen the largest bucket."""
+    run = create_run(tmp_path, "run", config(data={"aspect_ratio_buckets": True}, run={"max_train_steps": 1}))
+    latents: list[int] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, Phase):
+            latents.append(len(list((tmp_path / ".cache" / "latents").glob("*"))))
+
+    follow(run, look)
+    assert latents[-1] == 1
+
+
+def test_a_full_gpu_is_left_to_the_run_which_tells_what_would_fit(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    settings = config(**PICTURES)
+    trainer = trainer_of(create_run(tmp_path, "run", settings), settings)
+
+    def fill(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    trainer.models.vae.decoder.register_forward_hook(fill)
+    with pytest.raises(torch.OutOfMemoryError):
+        rehearse(trainer)
+
+
+def test_the_step_with_the_largest_pictures_is_found_wherever_it_is(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    settings = config(data={"aspect_ratio_buckets": True}, run={"gradient_accumulation_steps": 2})
+    trainer = trainer_of(create_run(tmp_path, "run", settings), settings)
+
+    def pixels(step: int) -> int:
+        shapes = [trainer.batches.batch(2 * step + place, 1).latents.shape for place in range(2)]
+        return max(height * width for _, _, height, width in shapes)
+
+    for steps in (range(12), range(5, 7), range(3, 4)):
+        assert trainer.batches.largest(steps) == max(steps, key=pixels)
+
+
 def test_an_output_folder_that_takes_no_files_fails_before_the_first_step(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:

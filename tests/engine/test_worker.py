@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from engine import launcher
 from engine.config import compose
@@ -198,12 +197,6 @@ def test_what_nobody_foresaw_is_named_with_the_place_of_its_story(create: Create
     event = failed(RuntimeError("mat1 and mat2 shapes cannot be multiplied\nmore"), run)
     assert event.problem == "RuntimeError: mat1 and mat2 shapes cannot be multiplied."
     assert event.remedy == f"The whole story is in {run.log_file}."
-
-
-def test_running_out_of_gpu_memory_is_named_with_what_would_fit(create: Create) -> None:
-    event = failed(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), create("run", steps=1))
-    assert event.problem == "The GPU ran out of memory."
-    assert "gradient_checkpointing" in event.remedy
 
 
 def test_the_status_follows_the_events_and_always_holds_the_last(create: Create) -> None:
