@@ -23,7 +23,7 @@ from engine.training.checkpoints import load_checkpoint, newest_checkpoint
 from engine.training.trainer import Emit, Trainer
 
 STEPS, PIVOT = 4, 2
-OPTIMIZERS = ["adamw", "prodigy"]
+OPTIMIZERS = ["adamw", "prodigy", "adafactor"]
 Flags = Mapping[str, Mapping[str, Any]]
 Train = Callable[..., tuple[Trainer, list[Event]]]
 T = TypeVar("T", bound=Event)
