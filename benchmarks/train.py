@@ -97,7 +97,7 @@ def random_sdxl(dtype: torch.dtype, device: torch.device) -> Models:
     noise_scheduler, scheduler = schedulers(TINY, schedule)
     # The source only names the cache of prompts, which lies in a folder of this run alone.
     return Models(
-        tokenizer, tokenizer_2, text_encoder, text_encoder_2, vae, unet, noise_scheduler, scheduler, source=TINY
+        tokenizer, tokenizer_2, text_encoder, text_encoder_2, lambda: vae, unet, noise_scheduler, scheduler, TINY
     )
 
 

@@ -13,7 +13,7 @@ from engine.data.samples import Samples, class_image_samples, photo_samples
 from engine.errors import EngineError
 from engine.events import ClassImages, Finished, Paused, Phase, Progress, Started, Stopped, Verified, Warned
 from engine.models.files import model_identity
-from engine.models.load import Models, compute_dtype, default_device, load_models, silence_libraries
+from engine.models.load import Models, compute_dtype, default_device, load_models, silence_libraries, vae_dtype
 from engine.models.low_memory import offload
 from engine.plan import Plan, plan, resolve
 from engine.results.export import export
@@ -137,7 +137,7 @@ def _samples(
     posteriors = Posteriors(
         lambda: models.vae,
         model_identity(config.model),
-        models.vae.dtype,
+        vae_dtype(config.model, models.unet.dtype),
         run.path.parent / ".cache" / "latents",
         lambda message: emit(Warned(message=message)),
     )

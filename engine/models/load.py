@@ -1,8 +1,10 @@
 """The parts of SDXL: loaded in the right dtype, frozen, and pooled at the true end of a prompt."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import diffusers
@@ -30,18 +32,24 @@ DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 class Models:
     """SDXL's parts, and where they came from.
 
-    noise_scheduler: the training noise, on the model's own schedule.  scheduler: the sampler that the model ships.
+    load_vae: gives the VAE, frozen and on the UNet's device.  noise_scheduler: the training noise, on the model's own
+    schedule.  scheduler: the sampler that the model ships.
     """
 
     tokenizer: CLIPTokenizer
     tokenizer_2: CLIPTokenizer
     text_encoder: CLIPTextModel
     text_encoder_2: CLIPTextModelWithProjection
-    vae: AutoencoderKL
+    load_vae: Callable[[], AutoencoderKL]
     unet: UNet2DConditionModel
     noise_scheduler: DDPMScheduler
     scheduler: SchedulerMixin
     source: ModelSection
+
+    @cached_property
+    def vae(self) -> AutoencoderKL:
+        """Loaded when it is first needed: a run whose latents are cached starts without it."""
+        return self.load_vae()
 
 
 def default_device() -> torch.device:
@@ -60,13 +68,20 @@ def compute_dtype(mixed_precision: Literal["no", "fp16", "bf16"] | None, device:
 def load_models(model: ModelSection, dtype: torch.dtype, device: torch.device) -> Models:
     """Load the parts of `model`, frozen, on `device`; what is not on this disk is fetched from the hub.
 
-    dtype: of UNet and text encoders, and of a replacement VAE.
+    dtype: of UNet and text encoders; see `vae_dtype`.
     Raises EngineError when the model cannot be had, or is no SDXL.
     """
     if problem := model_problem(model):
         raise problem
-    try:
+    with _told(model):
         return _load(model, dtype, device)
+
+
+@contextmanager
+def _told(model: ModelSection) -> Iterator[None]:
+    """Raises EngineError for files that cannot be loaded."""
+    try:
+        yield
     except (OSError, ValueError, SafetensorError) as error:
         cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise EngineError(
@@ -82,18 +97,24 @@ def _load(model: ModelSection, dtype: torch.dtype, device: torch.device) -> Mode
     # The published config says eos_token_id 2, with which transformers pools at the highest id of a prompt: at the
     # last new token instead of its end.
     text_encoder, text_encoder_2 = files.text_encoders(dtype, eos_token_id=end)
-    vae = load_vae(model, dtype)
     unet = load_unet(model, dtype)
-    for module in (text_encoder, text_encoder_2, vae, unet):
+    for module in (text_encoder, text_encoder_2, unet):
         nn.Module.to(module.requires_grad_(False), device)
     _check_attention(unet, text_encoder, text_encoder_2)
     noise_scheduler, scheduler = schedulers(model, files.schedule())
+
+    def vae() -> AutoencoderKL:
+        with _told(model):
+            loaded = load_vae(model, dtype).requires_grad_(False)
+        nn.Module.to(loaded, device)
+        return loaded
+
     return Models(
         tokenizer=tokenizer,
         tokenizer_2=tokenizer_2,
         text_encoder=text_encoder,
         text_encoder_2=text_encoder_2,
-        vae=vae,
+        load_vae=vae,
         unet=unet,
         noise_scheduler=noise_scheduler,
         scheduler=scheduler,
@@ -110,12 +131,17 @@ def load_unet(model: ModelSection, dtype: torch.dtype) -> UNet2DConditionModel:
 
 
 def load_vae(model: ModelSection, dtype: torch.dtype) -> AutoencoderKL:
-    """The VAE alone, on the CPU: a replacement in `dtype`, SDXL's own in float32, because it overflows in fp16."""
+    """The VAE alone, on the CPU, in its `vae_dtype`."""
     name = model.pretrained_vae_model_name_or_path
     if name is None:
-        return _files(model).vae(torch.float32)
+        return _files(model).vae(vae_dtype(model, dtype))
     folder = find_model(name) or download_model(name)
     return DiffusersFolder(folder).vae_alone(dtype)
+
+
+def vae_dtype(model: ModelSection, dtype: torch.dtype) -> torch.dtype:
+    """A replacement's is `dtype`, the UNet's; SDXL's own is float32, because it overflows in fp16."""
+    return dtype if model.pretrained_vae_model_name_or_path else torch.float32
 
 
 def schedulers(model: ModelSection, shipped: Mapping[str, Any]) -> tuple[DDPMScheduler, SchedulerMixin]:

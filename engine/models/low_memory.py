@@ -113,9 +113,11 @@ def _four_bits() -> Any:
 def offload(models: "Models", *parts: Part) -> None:
     """Have parts wait on the CPU, and free what they took of the GPU; nothing happens where all is on the CPU.
 
+    A VAE that was never needed is not loaded for it.
+
     Not for a part that trains: moving it would tear its parameters out of their flat tensor.
     """
-    _move(models, parts, CPU)
+    _move(models, [part for part in parts if _is_loaded(models, part)], CPU)
     if models.unet.device.type == "cuda":
         torch.cuda.empty_cache()
 
@@ -123,8 +125,11 @@ def offload(models: "Models", *parts: Part) -> None:
 @contextmanager
 def on_device(models: "Models", *parts: Part) -> Iterator[None]:
     """Parts that wait on the CPU stand beside the UNet inside the block, and wait again after it."""
-    waiting: list[Part] = [part for part in parts if _device(getattr(models, part)) != models.unet.device]
-    _move(models, waiting, models.unet.device)
+    device = models.unet.device
+    waiting: list[Part] = [
+        part for part in parts if not _is_loaded(models, part) or _device(getattr(models, part)) != device
+    ]
+    _move(models, waiting, device)
     try:
         yield
     finally:
@@ -139,6 +144,11 @@ def _move(models: "Models", parts: Iterable[Part], device: torch.device) -> None
             trains = any(parameter.requires_grad for parameter in module.parameters())
             assert not trains, f"{part} trains, and cannot be moved"
             nn.Module.to(module, device)
+
+
+def _is_loaded(models: "Models", part: Part) -> bool:
+    """The VAE is not before it is first needed."""
+    return part in vars(models)
 
 
 def _device(module: nn.Module) -> torch.device:

@@ -126,6 +126,14 @@ def test_four_bits_without_bitsandbytes_are_told_in_two_sentences(tiny_model: Pa
     assert "bitsandbytes" in raised.value.problem and "pip install bitsandbytes" in raised.value.remedy
 
 
+def test_a_vae_is_loaded_for_a_picture_and_not_to_be_sent_away(tiny_models: Models) -> None:
+    offload(tiny_models, "vae")
+    assert "vae" not in vars(tiny_models)
+    with on_device(tiny_models, "vae"):
+        assert tiny_models.vae.device == CPU
+    assert "vae" in vars(tiny_models)
+
+
 def test_where_all_is_on_the_cpu_nothing_moves(tiny_models: Models) -> None:
     before = tiny_models.vae.encoder.conv_in.weight.data_ptr()
     offload(tiny_models, "vae", "text_encoder", "text_encoder_2")

@@ -10,6 +10,7 @@ import pytest
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.events import ClassImages, Event, Paused, Phase, Step, Stopped, Verified, Warned
+from engine.models import load
 from engine.recipe import follow
 from engine.rundir import create_run
 from engine.training.checkpoints import newest_checkpoint
@@ -147,9 +148,12 @@ def test_a_stop_while_class_images_are_made_exports_an_earlier_checkpoint(
     assert [event.ok for event in of_type(events, Verified)] == [True]
 
 
-def test_a_second_run_finds_latents_and_prompts_kept_and_ends_the_same_to_the_byte(
-    config: Callable[..., TrainConfig], tmp_path: Path
+def test_a_second_run_finds_latents_and_prompts_kept_and_ends_the_same_to_the_byte_without_the_vae(
+    config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def not_needed(*_: object) -> None:
+        raise AssertionError("the VAE was loaded")
+
     def kept() -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in (tmp_path / ".cache").rglob("*.safetensors")}
 
@@ -157,6 +161,7 @@ def test_a_second_run_finds_latents_and_prompts_kept_and_ends_the_same_to_the_by
     follow(first, nothing)
     before = kept()
     assert {path.parent.name for path in before} == {"latents", "prompts"}
+    monkeypatch.setattr(load, "load_vae", not_needed)
     follow(second, nothing)
     assert kept() == before
     assert last_files(first) == last_files(second)
