@@ -7,6 +7,7 @@ from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
+from textual.widgets.data_table import Column, ColumnKey
 
 from curation.text import visible
 
@@ -38,11 +39,21 @@ class QuietTable(DataTable[Text]):
         row = self.cursor_row
         self.clear()
         for key, cells in rows:
-            self.add_row(*(Text(visible(cell)) for cell in cells), key=key)
+            texts = [Text(visible(cell)) for cell in cells]
+            self.add_row(*texts, key=key)
+            for column, text in zip(self.ordered_columns, texts, strict=True):
+                _make_room(column, text)
         if self.row_count:
             self.move_cursor(row=min(row, self.row_count - 1))
 
     def show_cell(self, key: str, column: str, cell: str) -> None:
         """Replace one cell, if it says something else."""
         if str(self.get_cell(key, column)) != visible(cell):
-            self.update_cell(key, column, Text(visible(cell)), update_width=True)
+            text = Text(visible(cell))
+            self.update_cell(key, column, text, update_width=True)
+            _make_room(self.columns[ColumnKey(column)], text)
+
+
+def _make_room(column: Column, text: Text) -> None:
+    """Widen a column at once. DataTable waits until it is idle, and what was painted before stays cut off."""
+    column.content_width = max(column.content_width, text.cell_len)

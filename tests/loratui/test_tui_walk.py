@@ -18,9 +18,10 @@ from curation.dataset import exclude, open_dataset, save_captions
 from loratui.app import SCREENS, LoratuiApp, key_name
 from loratui.screens.step import StepScreen
 from loratui.widgets.caption_area import CaptionArea
+from loratui.widgets.quiet_table import QuietTable
 from loratui.widgets.step_strip import STEPS
 from tests.loratui.program import wait_until
-from tests.loratui.tui import NARROW, WIDE, app_on, go, sees
+from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees
 
 HOSTILE = ("[/foo]", "[red]", "\x1b[31mred\x1b]0;owned\x07", "日本語の写真", "👩‍👩‍👧 family", "\u202egnp")
 
@@ -131,6 +132,18 @@ async def test_a_photo_can_be_left_out_and_taken_back(photos: Path) -> None:
         assert [photo.name for photo in open_dataset(photos).trainable] == ["cat.png", "coffee.png", "rocket.png"]
         await go(pilot, "x")
         assert len(open_dataset(photos).trainable) == 4
+
+
+async def test_cells_are_shown_whole_also_when_a_table_is_painted_at_once(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot)
+        table = pilot.app.screen.query_one(QuietTable)
+        table.show_rows([("cat.png", ("cat.png", "", "instance prompt", "left out: left out by hand"))])
+        screen_text(pilot)  # paints, before Textual has measured the cells
+        table.show_cell("cat.png", "Pixels", "12345 x 12345")
+        screen_text(pilot)
+        text = await go(pilot)
+        assert "left out: left out by hand" in text and "12345 x 12345" in text
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from textual.app import App
 from textual.pilot import Pilot
 
 from loratui.app import LoratuiApp
@@ -25,11 +26,19 @@ def app_on(photos: Path | None, runs_dir: Path = Path("runs")) -> LoratuiApp:
 async def go(pilot: Pilot, *keys: str) -> str:
     """Press keys, wait until the work they set off is done, and return the text on the screen."""
     await pilot.press(*keys)
-    await pilot.pause()
-    await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
+    await wait_for(pilot, lambda: not _is_at_work(pilot.app))
     await pilot.pause()
     return screen_text(pilot)
+
+
+def _is_at_work(app: App) -> bool:
+    """Whether a message waits for its turn, or work goes on in the background.
+
+    Textual's own `pause` takes a process that gets no processor for an idle one, and `wait_for_complete` fails when a
+    worker is replaced by a newer one meanwhile.
+    """
+    queues = (app, *app.screen.walk_children(with_self=True))
+    return any(each.message_queue_size for each in queues) or any(worker.is_running for worker in app.workers)
 
 
 async def write(pilot: Pilot, text: str) -> None:
