@@ -31,7 +31,7 @@ from diffusers import StableDiffusionXLPipeline
 
 pipe = StableDiffusionXLPipeline.$load($base_model_text, torch_dtype=torch.float16).to("cuda")
 ${load_tokens}pipe.load_lora_weights(".", weight_name="pytorch_lora_weights.safetensors")
-image = pipe($prompt_text).images[0]
+image = pipe($prompt_text$clip_skip_argument).images[0]
 ```
 
 ## ComfyUI
@@ -67,11 +67,18 @@ DORA = """
 DoRA also learned how strong each output is. diffusers and ComfyUI apply that; ComfyUI measures it against the base
 model's weights alone, so that its pictures differ a little. AUTOMATIC1111 1.8 and SD.Next leave it out."""
 
+# ComfyUI counts SDXL's own last layer but one as -2. AUTOMATIC1111 1.8 has a switch for the first encoder alone.
+CLIP_SKIP = Template("""
+
+It was trained with clip_skip = $clip_skip. ComfyUI takes that as a CLIPSetLastLayer node with $layer, between the
+LoraLoader node and the prompts; AUTOMATIC1111 can follow in the first text encoder alone.""")
+
 
 def model_card(name: str, config: TrainConfig, tokens: Mapping[str, tuple[str, ...]]) -> str:
     """The card of the LoRA `name`; `tokens`: its new tokens by trigger word, empty without."""
     prompt = " ".join(sample_prompts(config)[0].split())
     base = resolve_model(config.model.pretrained_model_name_or_path)
+    clip_skip = config.text_encoder.clip_skip
     fields = {
         "name": name,
         "description": _description(config),
@@ -81,6 +88,7 @@ def model_card(name: str, config: TrainConfig, tokens: Mapping[str, tuple[str, .
         "prompt_text": json.dumps(replace_abstractions(prompt, tokens)),
         "comfyui_prompt": replace_abstractions(visible(prompt), {word: (f"embedding:{name}_emb",) for word in tokens}),
         "webui_prompt": replace_abstractions(visible(prompt), {word: (f"{name}_emb",) for word in tokens}),
+        "clip_skip_argument": "" if clip_skip is None else f", clip_skip={clip_skip}",
         "tokens": json.dumps([token for group in tokens.values() for token in group]),
     }
     return CARD.substitute(
@@ -92,7 +100,7 @@ def model_card(name: str, config: TrainConfig, tokens: Mapping[str, tuple[str, .
 
 
 def _description(config: TrainConfig) -> str:
-    """What was trained: rank, alpha and layers."""
+    """What was trained: rank, alpha and layers, and what other tools must know of it."""
     lora = config.lora
     blocks = BLORA_BLOCKS if lora.use_blora else tuple(lora.lora_unet_blocks or ())
     layers = "attention" if lora.lora_layers == "attention" else "attention and feed-forward"
@@ -101,4 +109,7 @@ def _description(config: TrainConfig) -> str:
         where += ", and on the attention of both text encoders"
     alpha = lora.rank if lora.lora_alpha is None else lora.lora_alpha
     kind = "LoRA with DoRA" if lora.use_dora else "LoRA"
-    return f"A {kind} for SDXL of rank {lora.rank} and alpha {alpha:g}, on {where}.{DORA if lora.use_dora else ''}"
+    clip_skip = config.text_encoder.clip_skip
+    skipped = "" if clip_skip is None else CLIP_SKIP.substitute(clip_skip=clip_skip, layer=-2 - clip_skip)
+    dora = DORA if lora.use_dora else ""
+    return f"A {kind} for SDXL of rank {lora.rank} and alpha {alpha:g}, on {where}.{dora}{skipped}"

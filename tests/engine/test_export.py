@@ -206,6 +206,13 @@ def test_the_model_card_says_what_was_trained(lora: dict[str, Any], said: str) -
     assert said in " ".join(model_card("dog", config, {}).split())
 
 
+def test_the_model_card_says_which_layers_of_the_text_encoders_to_skip() -> None:
+    card = model_card("dog", compose(flags={"text_encoder": {"clip_skip": 1}}).config, {})
+    assert 'image = pipe("a photo of TOK", clip_skip=1).images[0]' in card
+    assert "a CLIPSetLastLayer node with -3" in card
+    assert "clip_skip" not in model_card("dog", compose().config, {})
+
+
 def test_a_checkpoint_draws_what_was_trained_as_it_lies(make_run: MakeRun, tiny_model: Path) -> None:
     run, models, weights = make_run("dog", lora={"use_dora": True})
     checkpoint = run.checkpoints / "000003"
