@@ -93,7 +93,7 @@ def _check_masks(config: TrainConfig, dataset: Dataset) -> Iterator[StatedError 
             "Name a folder of masks with mask_dir, use photos with transparency, or set masked_loss = false.",
         )
     elif without:
-        yield f"{len(without)} of {len(photos)} photos have no mask, and all of them is learned from: {some(without)}."
+        yield f"{len(without)} of {len(photos)} photos have no mask, and are learned from as a whole: {some(without)}."
 
 
 def some(names: Sequence[str]) -> str:
