@@ -255,7 +255,9 @@ class RunSection(Section):
     oom_retry: bool = Field(
         default=True, description="When the GPU is full, halve the micro-batch and accumulate twice as often."
     )
-    torch_compile: bool = Field(default=False, description="Compile the UNet: minutes at the start, then faster.")
+    torch_compile: bool = Field(
+        default=False, description="Compile the UNet: slow first steps, also after the pivot, then faster."
+    )
     mixed_precision: Literal["no", "fp16", "bf16"] | None = Field(
         default=None, description="Compute type; unset: bf16 where a GPU has it, else no."
     )

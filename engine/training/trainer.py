@@ -23,6 +23,7 @@ from engine.text.prompts import PromptEncoder
 from engine.text.tokens import keep_norm, placeholder_rows, vocabulary_std
 from engine.training.batches import Batches, prior_from_base_model
 from engine.training.checkpoints import Checkpoint, TrainState, newest_checkpoint, save_checkpoint
+from engine.training.compiled import compile_blocks
 from engine.training.learning import STEPS_TO_MOVE, not_learning
 from engine.training.lora import lora_parameters
 from engine.training.losses import DiffusionLoss
@@ -108,7 +109,7 @@ class Trainer:
         if config.run.gradient_checkpointing:
             models.unet.enable_gradient_checkpointing()
         if config.run.torch_compile:
-            models.unet.compile_repeated_blocks()  # one transformer block, used many times: seconds, not minutes
+            compile_blocks(models.unet)
         if checkpoint:
             self._restore(checkpoint)
 
