@@ -1,4 +1,4 @@
-"""Bad input gets two sentences on stderr and exit code 2, never a traceback."""
+"""Bad input gets two sentences for each problem on stderr and exit code 2, never a traceback."""
 
 import os
 import subprocess
@@ -10,14 +10,15 @@ from tests.loratui.program import run_loratui
 
 
 def refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
-    """The two lines: what is wrong, what to do."""
+    """For each problem two lines: what is wrong, what to do."""
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    problem, remedy = done.stderr.strip().splitlines()[-2:]
-    assert problem.startswith("Error: ") and problem.endswith(".") and remedy
+    lines = [line for line in done.stderr.strip().splitlines() if not line.startswith(("Note: ", "Warning: "))]
+    for problem, remedy in zip(lines[::2], lines[1::2], strict=True):
+        assert problem.startswith("Error: ") and problem.endswith(".") and not remedy.startswith("Error: ")
     for words in said:
-        assert words in problem + remedy
+        assert words in done.stderr
 
 
 def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_a_home_that_nobody_has(tmp_path: Path) -> None:
 
 def test_a_place_for_runs_that_is_a_file(photos: Path) -> None:
     train = ("train", "--instance_data_dir", photos, "--instance_prompt=a TOK", "--pretrained_model_name_or_path=tiny")
-    refused(run_loratui(*train, "--runs-dir", photos / "cat.png"), "cannot be made", "--runs-dir")
+    refused(run_loratui(*train, "--runs-dir", photos / "cat.png"), "cannot be kept", "--runs-dir")
 
 
 def test_a_name_that_the_terminals_encoding_lacks_is_still_shown(photos: Path) -> None:
