@@ -56,8 +56,13 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit) -> Finished | Stopped 
     models = load_models(config.model, compute_dtype(config.run.mixed_precision, device), device)
     if ending := _make_class_images(run, config, models, emit):
         return _end_before_training(ending, run, config, models, checkpoint, emit)
+    posteriors = _posteriors(run, config, models, emit)
+    photos, class_images = _samples(run, config, examples, posteriors)
     positions = range(step * the_plan.samples_per_step, the_plan.total_steps * the_plan.samples_per_step)
-    photos, class_images = _samples(run, config, models, examples, positions, emit)
+    if ending := _cache_latents(run, photos, class_images, positions, emit):
+        return _end_before_training(ending, run, config, models, checkpoint, emit)
+    if config.data.cache_latents and posteriors.are_kept:
+        offload(models, "vae")
 
     trainer = Trainer(run, config, the_plan, models, photos, class_images, emit, checkpoint)
     if step < the_plan.total_steps:
@@ -130,25 +135,36 @@ def _end_before_training(
     return Stopped(step=step)
 
 
-def _samples(
-    run: RunDir, config: TrainConfig, models: Models, examples: Sequence[Example], positions: range, emit: Emit
-) -> tuple[Samples, Samples | None]:
-    """Photos and class images, with the latents at `positions` cached, after which the VAE leaves the GPU."""
-    posteriors = Posteriors(
+def _posteriors(run: RunDir, config: TrainConfig, models: Models, emit: Emit) -> Posteriors:
+    """Of the model's VAE, kept beside the runs."""
+    return Posteriors(
         lambda: models.vae,
         model_identity(config.model),
         vae_dtype(config.model, models.unet.dtype),
         run.path.parent / ".cache" / "latents",
         lambda message: emit(Warned(message=message)),
     )
-    photos, class_images = photo_samples(examples, config, posteriors), None
-    if uses_class_images(config.prior):
-        class_images = class_image_samples(class_examples(run, config), config, posteriors)
+
+
+def _samples(
+    run: RunDir, config: TrainConfig, examples: Sequence[Example], posteriors: Posteriors
+) -> tuple[Samples, Samples | None]:
+    """Photos and class images."""
+    photos = photo_samples(examples, config, posteriors)
+    if not uses_class_images(config.prior):
+        return photos, None
+    return photos, class_image_samples(class_examples(run, config), config, posteriors)
+
+
+def _cache_latents(
+    run: RunDir, photos: Samples, class_images: Samples | None, positions: range, emit: Emit
+) -> Ending | None:
+    """Cache what `positions` will ask for, unless the run is asked to end meanwhile: then returns how."""
     for samples in filter(None, (photos, class_images)):
         for done, total in samples.cache_latents(positions, photos.size):
             if done == 1:
                 emit(Phase(phase="caching"))
             emit(Progress(phase="caching", done=done, total=total))
-    if config.data.cache_latents and posteriors.are_kept:
-        offload(models, "vae")
-    return photos, class_images
+            if ending := run.asked_to_end():
+                return ending
+    return None

@@ -9,7 +9,7 @@ import pytest
 
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.events import ClassImages, Event, Paused, Phase, Step, Stopped, Verified, Warned
+from engine.events import ClassImages, Event, Paused, Phase, Progress, Step, Stopped, Verified, Warned
 from engine.models import load
 from engine.recipe import follow
 from engine.rundir import create_run
@@ -126,6 +126,23 @@ def test_a_stop_is_heard_while_class_images_are_made(config: Callable[..., Train
     end = follow(run, stop)
     assert (end.type, end.step) == ("stopped", 0)
     assert len(list(run.class_images.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("asked", "ends_as"), [("stop", Stopped), ("pause", Paused)])
+def test_an_end_is_heard_while_latents_are_cached(
+    config: Callable[..., TrainConfig], tmp_path: Path, asked: Any, ends_as: type[Event]
+) -> None:
+    run = create_run(tmp_path, "run", config())
+    events: list[Event] = []
+
+    def ask(event: Event) -> None:
+        events.append(event)
+        if event.type == "progress":
+            run.request(asked)
+
+    end = follow(run, ask)
+    assert (type(end), end.step) == (ends_as, 0)
+    assert len(of_type(events, Progress)) == 1 and not any(run.output.iterdir())
 
 
 def test_a_stop_while_class_images_are_made_exports_an_earlier_checkpoint(
