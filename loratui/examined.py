@@ -36,9 +36,7 @@ def plan_rows(config: TrainConfig, plan: Plan) -> Iterator[Row]:
 
 def machine_rows(found: Examination) -> Iterator[Row]:
     """What a run takes from the machine."""
-    name = found.config.model.pretrained_model_name_or_path
-    fetched = f"; fetched from the hub: {', '.join(found.to_fetch)}" if found.to_fetch else ""
-    yield "model", f"{name}{fetched}"
+    yield "model", _model(found)
     if found.class_images:
         yield "class images", _class_images(found.class_images)
     if found.disk:
@@ -93,6 +91,16 @@ def as_json(found: Examination) -> dict[str, Any]:
         else None,
         "settings": found.config.model_dump(mode="json"),
     }
+
+
+def _model(found: Examination) -> str:
+    model = found.config.model
+    base, vae = model.pretrained_model_name_or_path, model.pretrained_vae_model_name_or_path
+
+    def told(name: str) -> str:
+        return f"{name} (still to be fetched)" if name in found.to_fetch else name
+
+    return f"{told(base)}, with the VAE {told(vae)}" if vae else told(base)
 
 
 def _class_images(images: ClassImages) -> str:

@@ -94,10 +94,9 @@ def test_img003_is_silent_where_training_reduces_the_photo_anyway(
 def test_with_buckets_the_area_counts_instead_of_the_shorter_side(folder: Path, sample: LoadSample) -> None:
     sample("coffee").resize((1200, 300), RESAMPLING.BICUBIC).save(folder / "enlarged.png")  # as many as 600 x 600
 
-    def found(resolution: int, **needs: bool) -> dict[str, tuple[object, object]]:
-        report = lint(
-            open_dataset(folder), needs=TrainingNeeds(resolution, **needs), selection=Selection(("IMG001", "IMG003"))
-        )
+    def found(resolution: int, aspect_ratio_buckets: bool = False) -> dict[str, tuple[object, object]]:
+        needs = TrainingNeeds(resolution, aspect_ratio_buckets=aspect_ratio_buckets)
+        report = lint(open_dataset(folder), needs=needs, selection=Selection(("IMG001", "IMG003")))
         return {finding.code: (finding.value, finding.threshold) for finding in report.findings}
 
     assert found(600) == {"IMG001": (300, 600)}

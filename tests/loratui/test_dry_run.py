@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from engine.config import compose
+from engine.preflight import examine
+from loratui.examined import rows
 from tests.loratui.program import run_loratui, write_tiny_config
 
 TINY = ("--pretrained_model_name_or_path", "tiny", "--resolution", "64", "--instance_prompt", "a photo of TOK")
@@ -45,6 +50,18 @@ def test_all_problems_are_told_at_once_with_exit_code_2(photos: Path, tmp_path: 
     done = run_loratui("train", "--dry-run", "--json", *flags, "--runs-dir", tmp_path / "runs")
     assert done.returncode == 2 and len(json.loads(done.stdout)["problems"]) >= len(wanted)
     assert not (tmp_path / "runs").exists()
+
+
+def test_models_are_named_with_what_is_still_to_be_fetched(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    model = {"pretrained_model_name_or_path": "tiny", "pretrained_vae_model_name_or_path": "sdxl-vae-fp16"}
+    found = examine(
+        compose(flags={"data": {"instance_data_dir": str(photos)}, "model": model}).config, count_memory=False
+    )
+    assert dict(rows(found))["model"] == "tiny, with the VAE sdxl-vae-fp16 (still to be fetched)"
 
 
 def test_json_without_a_dry_run_is_refused(photos: Path) -> None:
