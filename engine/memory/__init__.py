@@ -18,7 +18,7 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.extras import require
 from engine.models.names import TINY, full_name
-from engine.paths import typed_path
+from engine.paths import is_there, typed_path
 
 VERSION = 2  # part of every key: raise it when the count changes
 PATIENCE_SECONDS = 300.0  # a cold network disk
@@ -120,7 +120,7 @@ def question(config: TrainConfig) -> dict[str, dict[str, Any]]:
     name = config.model.pretrained_model_name_or_path
     if name != TINY:
         folder = typed_path(full_name(name)).absolute()
-        has_config = (folder / "unet" / "config.json").is_file()
+        has_config = is_there(folder / "unet" / "config.json")
         asked["model"]["pretrained_model_name_or_path"] = str(folder) if has_config else "sdxl"
     if config.model.pretrained_vae_model_name_or_path:
         asked["model"]["pretrained_vae_model_name_or_path"] = "sdxl-vae-fp16"

@@ -11,7 +11,7 @@ from engine.errors import EngineError
 from engine.models.checkpoint_header import checkpoint_problem, read_header
 from engine.models.hub import DOWNLOAD, hub_problem, is_hub_id, repository_folder
 from engine.models.names import TINY, full_name
-from engine.paths import typed_path
+from engine.paths import is_there, typed_path
 from engine.settings import ModelSection
 
 VOCABULARIES = ("merges.txt", "tokenizer.json")  # either holds all of a tokenizer's merges
@@ -33,7 +33,7 @@ def resolve_model(name: str) -> str | Path:
         return tiny_sdxl()
     name = full_name(name)
     path = typed_path(name)
-    return path if path.exists() else name
+    return path if is_there(path) else name
 
 
 def find_model(name: str, revision: str | None = None, variant: str | None = None) -> Path | None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from engine.errors import EngineError
 
 SECONDS = 3.0  # that the hub may take for an answer, where somebody waits
-HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
+HUB_ID = re.compile(r"(\w([\w.-]{0,94}\w)?/)?\w([\w.-]{0,94}\w)?", re.ASCII)
 DOWNLOAD = "Fetch it first where there is a network: loratui models add {name}"
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether `name` may be that of a repository on the hub: NAME or USER/NAME."""
-    return HUB_ID.fullmatch(name) is not None
+    """Whether `name` may be that of a repository on the hub: NAME or USER/NAME, by the hub's rules for them."""
+    return HUB_ID.fullmatch(name) is not None and not re.search(r"--|\.\.|\.git$", name)
 
 
 def hub_cache() -> Path:

@@ -3,7 +3,7 @@
 from curation.dataset import Dataset
 from engine.config import TrainConfig
 from engine.models.names import TINY, full_name
-from engine.paths import typed_path
+from engine.paths import is_there, typed_path
 from engine.plan import Plan
 
 
@@ -42,7 +42,7 @@ def _absolute(name: str | None) -> str | None:
 
 def _absolute_if_here(name: str | None) -> str | None:
     """A path that exists, absolute; a name of the hub as it is."""
-    return _absolute(name) if name and typed_path(name).exists() else name
+    return _absolute(name) if name and is_there(typed_path(name)) else name
 
 
 def _model(name: str | None) -> str | None:

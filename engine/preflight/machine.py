@@ -14,6 +14,7 @@ from engine.memory import MemoryEstimate, estimate, free_gpu_memory
 from engine.models.files import find_model, model_problem
 from engine.models.hub import is_hub_id
 from engine.models.names import TINY, full_name
+from engine.paths import is_there
 from engine.sizes import gigabytes
 from engine.training.out_of_memory import MOST_OPTIONS, options
 from engine.training.trackers import tracker_problem
@@ -103,4 +104,4 @@ def _check_writable(runs_dir: Path) -> Iterator[EngineError]:
 def nearest_existing(path: Path) -> Path:
     """The path, or the innermost of its parents that is there."""
     absolute = path.absolute()
-    return next(place for place in (absolute, *absolute.parents) if place.exists())
+    return next(place for place in (absolute, *absolute.parents) if is_there(place))

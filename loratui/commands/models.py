@@ -82,11 +82,11 @@ def add(
     place to keep packs. Examples: loratui models add sdxl; loratui models add ~/juggernaut.safetensors
     """
     from engine.models.names import RESERVED
-    from engine.paths import typed_path
+    from engine.paths import is_there, typed_path
 
     if what == FACES:
         _add_faces(pack, source, accept_licence)
-    elif what not in RESERVED and typed_path(what).exists():
+    elif what not in RESERVED and is_there(typed_path(what)):
         _add_own(typed_path(what), name)
     else:
         _fetch(what, revision, variant)

@@ -128,8 +128,8 @@ class RecipeScreen(StepScreen):
     def _examine(self, config: TrainConfig, toml: str) -> None:
         try:
             found = examine(config, self.project.runs_dir)
-        except StatedError as error:  # e.g. a folder of class images that may not be read
-            self.app.call_from_thread(self.tell, error)
+        except (StatedError, OSError) as error:  # e.g. a folder of class images that may not be read
+            self.app.call_from_thread(self.tell, _stated(error))
         else:
             self.post_message(self.Examined(found, toml))
 
@@ -203,8 +203,8 @@ photos; its comments are not."
     def _start(self, config: TrainConfig) -> None:
         try:
             run, warnings = start_run(config, self.project.runs_dir)
-        except StatedError as error:
-            self.post_message(self.StartRefused(error))
+        except (StatedError, OSError) as error:
+            self.post_message(self.StartRefused(_stated(error)))
         else:
             self.post_message(self.RunStarted(run, warnings))
 
@@ -215,6 +215,12 @@ photos; its comments are not."
         self._starting = False
         self.draw()
         self.tell(message.error)
+
+
+def _stated(error: StatedError | OSError) -> StatedError:
+    if isinstance(error, StatedError):
+        return error
+    return StatedError(f"The system refused: {error.strerror or error}.", "Check the paths in lora.toml.")
 
 
 def visible_lines(text: str) -> str:

@@ -9,8 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from engine.models.download import wanted_files
+from engine.models.hub import is_hub_id
 from tests.curation.hub_stub import Line, serving
 
 PARTS = ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model", "text_encoder_2/model")
@@ -31,6 +36,18 @@ def repository(tiny_model: Path, tmp_path: Path) -> Path:
     (folder / "unet/model.onnx").write_bytes(b"onnx")
     (folder / "README.md").write_text("A model.")
     return folder
+
+
+@given(st.one_of(st.text("aé0_-./", max_size=8), st.integers(90, 100).map(lambda count: f"a/{'a' * count}")))
+@example("a..b")
+@example("user/model.git")
+def test_only_names_that_the_hub_takes_are_asked_for(name: str) -> None:
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        assert not is_hub_id(name)
+    else:
+        assert is_hub_id(name)
 
 
 def loratui(hub: str, home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

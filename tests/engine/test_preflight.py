@@ -187,6 +187,15 @@ def test_a_local_model_that_is_not_there_is_refused(photos: Path, tmp_path: Path
     assert examine(config(photos, model=model), count_memory=False).to_fetch == ()
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b", "a" * 300 + "/b"])
+def test_a_model_that_can_be_no_path_is_refused_too(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    assert "The" in refusal(config(photos, model={"pretrained_model_name_or_path": name}))
+
+
 def test_a_hub_model_that_is_not_on_disk_is_refused_offline(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

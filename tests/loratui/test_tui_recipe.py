@@ -91,6 +91,24 @@ async def test_photos_disk_and_memory_are_looked_at_without_being_asked(photos: 
         await sees(pilot, "GPU memory: about")
 
 
+async def test_a_path_that_the_system_refuses_is_told_when_it_is_looked_at(photos: Path) -> None:
+    (Path.cwd() / "lora.toml").write_text(f"""
+[data]
+instance_data_dir = "{photos}"
+[model]
+pretrained_model_name_or_path = "tiny"
+[prior]
+with_prior_preservation = true
+class_prompt = "a cat"
+class_data_dir = "{"a" * 300}"
+""")
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "4")
+        await sees(pilot, "The system refused: File name too long.", "Check the paths")
+        await go(pilot, "escape", "s")
+        assert "This should not happen" not in screen_text(pilot) and list_runs(Path("runs")) == []
+
+
 async def test_w_writes_the_lora_toml_that_is_shown(photos: Path) -> None:
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "4", *keys_to("Rank"))
