@@ -91,9 +91,11 @@ class Trainer:
         self.step, self.pivoted, self.skipped_in_a_row = 0, False, 0
         self.micro_batch, self.phase, self.saved_at = config.run.train_batch_size, "", clock()
         self.tokens = add_trainables(models, config)
-        encoders = (models.text_encoder, models.text_encoder_2)
-        rows = [(placeholder_rows(encoder), vocabulary_std(encoder)) for encoder in encoders]
-        self.new_rows = [(new, std) for new, std in rows if new is not None]
+        self.new_rows = [
+            (rows, vocabulary_std(encoder))
+            for encoder in (models.text_encoder, models.text_encoder_2)
+            if (rows := placeholder_rows(encoder)) is not None
+        ]
         self.prompts = PromptEncoder(models, self.tokens, config.text_encoder, run.path.parent / ".cache")
         self.captions_are_cached = False
         self.base_class_prompt: tuple[Tensor, Tensor] | None = None

@@ -17,7 +17,7 @@ from engine.rundir import RunDir, create_run
 from engine.training.checkpoints import save_checkpoint
 from engine.training.rehearsal import rehearse
 from engine.training.trainer import Trainer
-from tests.engine.training import STEPS, Train, last_files, of_type, pause_after, trainer_of
+from tests.engine.training import OPTIMIZERS, STEPS, Flags, Train, last_files, of_type, pause_after, trainer_of
 
 PICTURES = {"sample": {"num_validation_images": 1}}
 
@@ -28,15 +28,19 @@ def files_of(trainer: Trainer, folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in saved.iterdir()}
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "prodigy", "adafactor"])
+@pytest.mark.parametrize(
+    "sections",
+    [*({"optimizer": {"optimizer": name}} for name in OPTIMIZERS), {"run": {"mixed_precision": "fp16"}}],
+    ids=[*OPTIMIZERS, "fp16"],
+)
 @pytest.mark.parametrize("pauses", [(), (3,)], ids=["a new run", "a resumed run"])
 def test_it_leaves_everything_as_it_was_to_the_bit(
-    config: Callable[..., TrainConfig], tmp_path: Path, train: Train, optimizer: str, pauses: tuple[int, ...]
+    config: Callable[..., TrainConfig], tmp_path: Path, train: Train, sections: Flags, pauses: tuple[int, ...]
 ) -> None:
-    settings = config(**PICTURES, optimizer={"optimizer": optimizer})
+    settings = config(**PICTURES, **sections)
     run = create_run(tmp_path / "runs", "run", settings)
     if pauses:
-        train("run", seen=pause_after(*pauses), optimizer={"optimizer": optimizer})
+        train("run", seen=pause_after(*pauses), **sections)
     trainer = trainer_of(run, settings)
     trainer.prepare()
     before, random_state = files_of(trainer, tmp_path / "before"), torch.get_rng_state()
