@@ -1,10 +1,12 @@
 """`init` writes a lora.toml, `config show` prints what the settings come to."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from curation.text import visible
 from loratui.commands.options import Settings
 
 config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
@@ -46,7 +48,9 @@ def init(
     given = [f"{section}.{key}" for section, values in flags.tables.items() for key in values]
     write_text(output, to_toml(config, only={*FIRST_SETTINGS, *given}))
     typer.echo(output)
-    typer.echo(f"Next: loratui lint {photos} --kind {kind}, then: loratui train {output}", err=True)
+    lint = shlex.join(["loratui", "lint", str(photos), "--kind", kind])
+    train = shlex.join(["loratui", "train", str(output)])
+    typer.echo(visible(f"Next: {lint}, then: {train}"), err=True)
 
 
 @config_app.command("show")

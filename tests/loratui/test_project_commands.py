@@ -1,6 +1,7 @@
 """`init` writes a lora.toml that trains; `config show` says what every setting is and why."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_inits_instance_prompt_names_the_trigger_word(photos: Path, tmp_path: Pa
     output = tmp_path / "lora.toml"
     runner.invoke(app, ["init", str(photos), "--output", str(output), "--set", "concept.token_abstraction=ZRK"])
     assert load_config(output).concept.instance_prompt == "a photo of ZRK"
+
+
+def test_what_init_says_comes_next_can_be_pasted(photos: Path, tmp_path: Path) -> None:
+    odd = photos.rename(tmp_path / "my [red] photos")
+    done = runner.invoke(app, ["init", str(odd), "--output", str(tmp_path / "lora.toml")])
+    command = done.stderr.removeprefix("Next: ").partition(", then")[0]
+    assert shlex.split(command) == ["loratui", "lint", str(odd), "--kind", "object"]
 
 
 def test_init_does_not_overwrite_unless_told(photos: Path, tmp_path: Path) -> None:
