@@ -13,14 +13,22 @@ from engine.data.samples import Samples, class_image_samples, photo_samples
 from engine.errors import EngineError
 from engine.events import ClassImages, Finished, Paused, Phase, Progress, Started, Stopped, Verified, Warned
 from engine.models.files import model_identity
-from engine.models.load import Models, compute_dtype, default_device, load_models, silence_libraries, vae_dtype
+from engine.models.load import (
+    Models,
+    compute_dtype,
+    default_device,
+    load_models,
+    room_on_gpu,
+    silence_libraries,
+    vae_dtype,
+)
 from engine.models.low_memory import offload
 from engine.plan import Plan, plan, resolve
 from engine.results.export import export
 from engine.results.verify import verify_export
 from engine.rundir import Ending, RunDir
 from engine.training.checkpoints import Checkpoint, load_checkpoint, newest_checkpoint
-from engine.training.out_of_memory import gpu_is_full, room_on_gpu
+from engine.training.out_of_memory import gpu_is_full
 from engine.training.rehearsal import rehearse
 from engine.training.trackers import tracked
 from engine.training.trainer import Emit, Trainer

@@ -57,6 +57,14 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def room_on_gpu() -> int | None:
+    """Bytes of the GPU that this process has or could have; None without a GPU."""
+    if not torch.cuda.is_available():
+        return None
+    free, _ = torch.cuda.mem_get_info()
+    return free + torch.cuda.memory_reserved()
+
+
 def compute_dtype(mixed_precision: Literal["no", "fp16", "bf16"] | None, device: torch.device) -> torch.dtype:
     """The type of the frozen base and of activations; unset: bf16 where the GPU has it, else float32."""
     if mixed_precision is None:

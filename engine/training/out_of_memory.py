@@ -37,16 +37,6 @@ def gpu_is_full(config: TrainConfig, room: int | None) -> EngineError:
     return EngineError("The GPU ran out of memory.", f"Start a new run with one of these: {'; '.join(named)}.")
 
 
-def room_on_gpu() -> int | None:
-    """Bytes of the GPU that this process has or could have; None without a GPU."""
-    import torch  # here: preflight asks for options without it
-
-    if not torch.cuda.is_available():
-        return None
-    free, _ = torch.cuda.mem_get_info()
-    return free + torch.cuda.memory_reserved()
-
-
 def options(config: TrainConfig) -> Iterator[Option]:
     """What makes the run of a resolved config smaller, the cheapest first: each by itself, then two together."""
     single = list(_single_options(config))

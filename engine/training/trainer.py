@@ -15,7 +15,7 @@ from engine.data.samples import Batch, Samples
 from engine.errors import EngineError
 from engine.events import Checkpoint as CheckpointEvent
 from engine.events import Event, MicroBatchHalved, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
-from engine.models.load import Models
+from engine.models.load import Models, room_on_gpu
 from engine.models.low_memory import offload
 from engine.plan import Plan, trains_text
 from engine.rundir import Ending, RunDir
@@ -36,7 +36,7 @@ from engine.training.optimizers import (
     restore_optimizer,
     set_rates,
 )
-from engine.training.out_of_memory import gpu_is_full, room_on_gpu
+from engine.training.out_of_memory import gpu_is_full
 from engine.training.prior import predict_as_base
 from engine.training.sampling import write_samples
 from engine.training.step import training_loss
