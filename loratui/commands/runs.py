@@ -55,11 +55,12 @@ def train(
 
     if json_output and not dry_run:
         raise typer.BadParameter("--json goes with --dry-run.")
+    if not dry_run:  # which needs no training stack
+        require("train", "loratui train")
     config = _asked_for(list(context.args), settings or [])
     if dry_run:
         _dry_run(config, runs_dir, json_output)
         return
-    require("train", "loratui train")
     run, warnings = start_run(config, runs_dir, name)
     for warning in warnings:
         _say(f"Warning: {warning}")
