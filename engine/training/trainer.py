@@ -20,7 +20,7 @@ from engine.models.low_memory import offload
 from engine.plan import Plan, trains_text
 from engine.rundir import Ending, RunDir
 from engine.text.prompts import PromptEncoder
-from engine.text.tokens import keep_norm, placeholder_rows, vocabulary_std
+from engine.text.tokens import keep_norm, placeholder_rows
 from engine.training.batches import Batches, prior_from_base_model
 from engine.training.checkpoints import Checkpoint, TrainState, newest_checkpoint, save_checkpoint
 from engine.training.compiled import compile_blocks
@@ -92,7 +92,7 @@ class Trainer:
         self.micro_batch, self.phase, self.saved_at = config.run.train_batch_size, "", clock()
         self.tokens = add_trainables(models, config)
         self.new_rows = [
-            (rows, vocabulary_std(encoder))
+            (rows, rows.std().item())  # as they start, also where a checkpoint's are put in their place below
             for encoder in (models.text_encoder, models.text_encoder_2)
             if (rows := placeholder_rows(encoder)) is not None
         ]
