@@ -192,10 +192,9 @@ def _model_and_lora(config: TrainConfig) -> Iterator[tuple[str, str]]:
             f"Its blocks are: {', '.join(ATTENTION_BLOCKS)}.",
         )
     if model.rescale_betas_zero_snr and model.prediction_type == "epsilon":
-        gamma = " and snr_gamma weighs those steps with 0" if config.loss.snr_gamma else ""
         yield (
-            "rescale_betas_zero_snr ends in pure noise, from which prediction_type = 'epsilon' learns nothing"
-            f"{gamma} (Lin et al., 2023, arXiv:2305.08891).",
+            "rescale_betas_zero_snr ends in pure noise, from which prediction_type = 'epsilon' learns nothing "
+            "(Lin et al., 2023, arXiv:2305.08891).",
             "Set prediction_type = 'v_prediction', or leave rescale_betas_zero_snr out.",
         )
     if model.rescale_betas_zero_snr and config.loss.noise_offset:

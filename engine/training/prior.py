@@ -3,15 +3,13 @@
 OneTrainer calls it prior prediction, ai-toolkit output preservation.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.data.samples import Batch
+from engine.models.adapters import adapters_disabled
 from engine.models.load import Models
 from engine.training.step import predict
 
@@ -47,16 +45,3 @@ def predict_as_base(models: Models, batch: Batch, prompt_embeds: Tensor, pooled_
     )
     with adapters_disabled(models.unet):
         return predict(models, prior, prompt_embeds.expand(size, -1, -1), pooled_prompt_embeds.expand(size, -1))
-
-
-@contextmanager
-def adapters_disabled(*modules: nn.Module) -> Iterator[None]:
-    """The modules as they were before their LoRA; what trains afterwards is what trained before."""
-    layers = [layer for module in modules for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
-    for layer in layers:
-        layer._disable_adapters = True  # peft's enable_adapters() has all of them train, and takes as long as a step
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer._disable_adapters = False
