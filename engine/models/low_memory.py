@@ -34,6 +34,26 @@ def quantize_linears(unet: nn.Module, bits: Literal["fp8", "nf4"]) -> None:
             setattr(unet.get_submodule(parent), child, replacement(module))
 
 
+def plain_layers(unet: nn.Module) -> dict[int, Any]:
+    """Of each 4-bit layer, by its id: a linear layer with the weights that it computes with, float32, on the CPU.
+
+    For the memo of a deepcopy, which cannot keep the 4 bits where it changes their device.
+    """
+    layers = [module for module in unet.modules() if type(getattr(module, "weight", None)).__name__ == "Params4bit"]
+    return {id(layer): _plain(layer) for layer in layers if isinstance(layer, nn.Linear)}
+
+
+def _plain(layer: Any) -> nn.Linear:
+    from bitsandbytes.functional import dequantize_4bit  # pyright: ignore[reportMissingImports]
+
+    weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(CPU, torch.float32)
+    plain = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
+    plain.weight = nn.Parameter(weight, requires_grad=False)
+    if layer.bias is not None:
+        plain.bias = nn.Parameter(layer.bias.detach().to(CPU, torch.float32), requires_grad=False)
+    return plain
+
+
 class Float8Linear(nn.Linear):
     """A frozen linear layer whose weight is stored in float8, and is computed with in the input's dtype.
 

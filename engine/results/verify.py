@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.models.load import Models, default_device, load_models, load_unet
+from engine.models.low_memory import plain_layers
 from engine.results.export import KOHYA_PREFIXES, KOHYA_SUFFIXES, checkpoint_weights, file_names, kohya_tensors
 from engine.results.generate import UNLOADABLE, load_run_pipeline, out_of_memory_told, pipeline_of, render
 from engine.rundir import RunDir
@@ -63,8 +64,13 @@ def verify_export(weights: TrainedWeights, files: Sequence[Path], models: Models
     problems = list(_file_problems(weights, files))
     if problems:
         return _conclude(weights, files, problems, None, UNET_TOLERANCE)
-    trained = _unet_output(_float32_copy(models.unet))
-    fresh: Any = nn.Module.to(load_unet(models.source, models.unet.dtype), torch.float32)
+    in_memory: Any = _float32_copy(models.unet)
+    trained = _unet_output(in_memory)
+    if models.source.quantize == "nf4":  # its layers get their 4 bits on the GPU alone, so the copy's stand for them
+        fresh: Any = in_memory
+        fresh.unload_lora()
+    else:
+        fresh = nn.Module.to(load_unet(models.source, models.unet.dtype), torch.float32)
     difference = 0.0
     for file in files[:2]:
         try:
@@ -223,7 +229,7 @@ def _float32_copy(unet: UNet2DConditionModel) -> UNet2DConditionModel:
         id(p): nn.Parameter(p.detach().to("cpu", torch.float32), requires_grad=False) for p in unet.parameters()
     }
     memo |= {id(buffer): buffer.to("cpu", torch.float32, copy=True) for buffer in unet.buffers()}  # of float8 layers
-    return copy.deepcopy(unet, memo)
+    return copy.deepcopy(unet, memo | plain_layers(unet))
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """The frozen base in fewer bits: close in what it computes, small in what it keeps, and invisible to the LoRA."""
 
+import copy
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch._subclasses import FakeTensorMode
 
 from engine.errors import EngineError
 from engine.models.load import Models, load_models, load_unet
-from engine.models.low_memory import Float8Linear, offload, on_device
+from engine.models.low_memory import Float8Linear, offload, on_device, plain_layers, quantize_linears
 from engine.results.export import export
 from engine.results.verify import _float32_copy, verify_export
 from engine.settings import LoraSection, ModelSection
@@ -153,3 +154,17 @@ def test_parts_wait_on_the_cpu_and_come_back_for_a_picture(tiny_model: Path) -> 
     models.text_encoder_2.requires_grad_(True)
     with pytest.raises(AssertionError, match="trains"):
         offload(models, "text_encoder_2")
+
+
+def test_a_copy_on_the_cpu_has_plain_layers_for_those_of_4_bits() -> None:
+    """With the weights that the 4 bits stand for, which no longer are the ones that were quantised."""
+    pytest.importorskip("bitsandbytes")
+    unet = nn.ModuleDict({"down": nn.ModuleDict({"transformer_blocks": nn.ModuleList([nn.Linear(128, 64)])})})
+    original = unet.get_submodule("down.transformer_blocks.0")
+    quantize_linears(unet.requires_grad_(False), "nf4")
+    nn.Module.to(unet, torch.device("cpu"))  # where the 4 bits are made
+    layer = unet.get_submodule("down.transformer_blocks.0")
+    plain = copy.deepcopy(unet, plain_layers(unet)).get_submodule("down.transformer_blocks.0")
+    question = torch.randn(3, 128, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(plain(question), layer(question), rtol=1e-4, atol=1e-5)
+    assert type(plain) is nn.Linear and not torch.allclose(plain(question), original(question), rtol=1e-3)
