@@ -50,8 +50,10 @@ def test_a_full_gpu_gets_smaller_micro_batches_of_the_same_samples(
         (0, 1, 8),
     ]
     assert [step.step for step in of_type(events, Step)] == [1, 2, 3]
+    # In the whole: where a gradient is all but zero, AdamW's first step follows its sign, which rounding decides.
     for ours, theirs in zip(trainer.groups, whole.groups, strict=True):
-        torch.testing.assert_close(ours.tensors, theirs.tensors, rtol=0, atol=5e-4)
+        for halved, expected in zip(ours.tensors, theirs.tensors, strict=True):
+            assert (halved - expected).norm() < 1e-3 * expected.norm()
 
 
 def test_a_batch_that_halves_do_not_divide_goes_to_the_next_size_that_does(
