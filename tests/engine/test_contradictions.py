@@ -28,7 +28,7 @@ def config(**tables: dict[str, Any]) -> TrainConfig:
         ({"lora": {"use_blora": True, "lora_unet_blocks": ["mid_block"]}}, ["use_blora", "mid_block"]),
         ({"lora": {"lora_unet_blocks": []}}, ["no block"]),
         ({"lora": {"lora_unet_blocks": ["mid_block", "up_blocks.9"]}}, ["has no up_blocks.9", "up_blocks.0.attent"]),
-        ({"model": {"rescale_betas_zero_snr": True, "prediction_type": "epsilon"}}, ["epsilon", "snr_gamma"]),
+        ({"model": {"rescale_betas_zero_snr": True, "prediction_type": "epsilon"}}, ["epsilon", "v_prediction"]),
         ({"model": {"rescale_betas_zero_snr": True}, "loss": {"noise_offset": 0.1}}, ["noise_offset"]),
         ({"prior": {"with_prior_preservation": True}}, ["class_prompt"]),
         ({"data": {"instance_data_dir": "a", "dataset_name": "b"}}, ["instance_data_dir and dataset_name"]),
