@@ -39,8 +39,9 @@ def plain_layers(unet: nn.Module) -> dict[int, Any]:
 
     For the memo of a deepcopy, which cannot keep the 4 bits where it changes their device.
     """
-    layers = [module for module in unet.modules() if type(getattr(module, "weight", None)).__name__ == "Params4bit"]
-    return {id(layer): _plain(layer) for layer in layers if isinstance(layer, nn.Linear)}
+    names = [name for name, weight in unet.named_parameters() if type(weight).__name__ == "Params4bit"]
+    layers = [unet.get_submodule(name.rpartition(".")[0]) for name in names]
+    return {id(layer): _plain(layer) for layer in layers}
 
 
 def _plain(layer: Any) -> nn.Linear:
