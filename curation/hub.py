@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.atomic import sync, write_text
+from curation.cache import cache_folder
 from curation.dataset import PHOTO_SUFFIXES, photo_files
 from curation.errors import CurationError
 from curation.metadata import dump_json
@@ -283,8 +284,7 @@ def _unreadable(name: str, error: Exception) -> CurationError:
 
 
 def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if home.startswith("/") else Path.home() / ".cache") / "loratui" / "datasets"
+    return cache_folder() / "datasets"
 
 
 def _digest(value: object) -> str:

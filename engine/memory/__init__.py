@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.atomic import write_text
+from curation.cache import cache_folder
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.extras import require
@@ -158,5 +159,4 @@ def _count(asked: Mapping[str, Any]) -> str:
 
 def _kept_file(asked: Mapping[str, Any]) -> Path:
     key = hashlib.blake2b(json.dumps([VERSION, asked], sort_keys=True).encode(), digest_size=16).hexdigest()
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if home.startswith("/") else Path.home() / ".cache") / "loratui" / "memory" / f"{key}.json"
+    return cache_folder() / "memory" / f"{key}.json"
