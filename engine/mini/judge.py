@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -260,10 +260,9 @@ def accuracies(judge: Judge, scenes: Sequence[Scene]) -> dict[str, float]:
     return {aspect: sum(answers) / len(answers) for aspect, answers in right.items() if answers}
 
 
-def save(network: nn.Module, path: Path) -> None:
+def save_weights(network: nn.Module, path: Path) -> None:
     """The weights in fp16, whole or not at all."""
-    with atomic.writing(path) as temporary:
-        save_file({name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}, temporary)
+    atomic.write_bytes(path, save({name: tensor.half() for name, tensor in network.state_dict().items()}))
 
 
 def main() -> None:
@@ -271,7 +270,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m engine.mini.judge", description=main.__doc__)
     parser.add_argument("--steps", type=int, default=STEPS, help="updates, each on 64 drawings")
     arguments = parser.parse_args()
-    save(train(arguments.steps), WEIGHTS)
+    save_weights(train(arguments.steps), WEIGHTS)
     draws = random.Random("held back")
     scenes = [practice_scene(draws) for _ in range(HELD_BACK)]
     for aspect, share in accuracies(load_judge(), scenes).items():
