@@ -58,8 +58,8 @@ ASPECTS: dict[str, tuple[str, ...]] = {
 }
 """What is judged, and the answers there are."""
 
-DRAWINGS, HELD_BACK = 24_000, 2_000
-STEPS, BATCH, LEARNING_RATE = 3000, 64, 3e-3
+DRAWINGS, HELD_BACK = 40_000, 4_000
+STEPS, BATCH, LEARNING_RATE = 5000, 64, 3e-3
 UNASKED = -1  # the label of what a scene does not have
 
 
@@ -265,10 +265,17 @@ def save_weights(network: nn.Module, path: Path) -> None:
     atomic.write_bytes(path, save({name: tensor.half() for name, tensor in network.state_dict().items()}))
 
 
+def at_least_one(text: str) -> int:
+    """A number from the command line; argparse tells of any other."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
+    return int(text)
+
+
 def main() -> None:
     """Trains the judge, replaces the shipped weights, and prints its accuracy on drawings that it has never seen."""
     parser = argparse.ArgumentParser(prog="python -m engine.mini.judge", description=main.__doc__)
-    parser.add_argument("--steps", type=int, default=STEPS, help="updates, each on 64 drawings")
+    parser.add_argument("--steps", type=at_least_one, default=STEPS, help="updates, each on 64 drawings")
     arguments = parser.parse_args()
     save_weights(train(arguments.steps), WEIGHTS)
     draws = random.Random("held back")

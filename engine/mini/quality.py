@@ -18,7 +18,7 @@ from scipy.stats import binomtest
 
 from engine.errors import EngineError
 from engine.mini.drawing import draw
-from engine.mini.judge import SIDE, Judgement, facts, load_judge, single_object_scene
+from engine.mini.judge import SIDE, Judgement, at_least_one, facts, load_judge, single_object_scene
 from engine.mini.world import (
     MONSTER,
     SHAPES,
@@ -97,6 +97,15 @@ class Quality:
     def count_unseen(self, row: str, pair: str) -> Count:
         """One of ROWS, among what was painted of scenes with an unseen pair of this kind, one of PAIRS."""
         return count([trial for trial in self.trials[HELD_OUT] if pair in unseen_pairs(trial.scene)], row)
+
+    def short_of_aims(self) -> list[str]:
+        """Where AIMS are missed, as "shape, held-out"."""
+        return [
+            f"{row}, {column}"
+            for row, aims in AIMS.items()
+            for column, aim in zip((SEEN, HELD_OUT), aims, strict=True)
+            if self.count(row, column).share < aim
+        ]
 
 
 def count(trials: Sequence[Trial], row: str) -> Count:
@@ -220,7 +229,8 @@ def table(quality: Quality) -> str:
         lines.append(_line(row, aim, [_cell(quality.count(row, column)) for column in COLUMNS]))
     lines += ["", _line("held-out, by the pair that is new", "", PAIRS)]
     lines += [_line(row, "", [_cell(quality.count_unseen(row, pair)) for pair in PAIRS]) for row in AIMS]
-    return "\n".join(lines)
+    short = quality.short_of_aims()
+    return "\n".join([*lines, "", f"Short of the aim: {'; '.join(short)}." if short else "Every aim is reached."])
 
 
 def _line(name: str, aim: str, cells: Sequence[str]) -> str:
@@ -240,6 +250,7 @@ def as_json(quality: Quality) -> dict[str, Any]:
         "accuracy": {row: {column: _numbers(quality.count(row, column)) for column in COLUMNS} for row in ROWS},
         "held_out": {row: {pair: _numbers(quality.count_unseen(row, pair)) for pair in PAIRS} for row in AIMS},
         "aims": AIMS,
+        "short_of_aims": quality.short_of_aims(),
     }
 
 
@@ -251,8 +262,8 @@ def main() -> None:
     """Measures how well a model paints the small world."""
     parser = argparse.ArgumentParser(prog="python -m engine.mini.quality", description=main.__doc__)
     parser.add_argument("--model", default="mini", help="mini, or a diffusers folder")
-    parser.add_argument("--prompts", type=int, default=240, help="of seen combinations, and again of held-out ones")
-    parser.add_argument("--steps", type=int, default=25, help="of the sampler")
+    parser.add_argument("--prompts", type=at_least_one, default=240, help="of seen combinations, and of held-out")
+    parser.add_argument("--steps", type=at_least_one, default=25, help="of the sampler")
     parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

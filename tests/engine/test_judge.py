@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,17 @@ from engine.errors import EngineError
 from engine.mini import judge as judging
 from engine.mini.drawing import draw
 from engine.mini.judge import ASPECTS, SIDE, Judge, accuracies, likeness, load_judge, practice_scene
-from engine.mini.world import MASCOT, MONSTER, STYLES, Scene, Thing, random_monster, random_scene, resembles_mascot
+from engine.mini.world import (
+    MASCOT,
+    MONSTER,
+    STYLES,
+    Monster,
+    Scene,
+    Thing,
+    random_monster,
+    random_scene,
+    resembles_mascot,
+)
 
 LARGEST = 2_000_000
 
@@ -21,18 +32,26 @@ def judge() -> Judge:
     return load_judge()
 
 
-def monster_scene(draws: random.Random, individual=MASCOT) -> Scene:
+def monster_scene(draws: random.Random, individual: Monster = MASCOT) -> Scene:
     """The individual in the style, place and before the background of any scene."""
     scene = random_scene(draws)
     thing = Thing(MONSTER, individual.colour, "plain", "large", scene.things[0].place, individual)
     return replace(scene, things=(thing,))
 
 
-def others(draws: random.Random, count: int) -> list[Scene]:
+def monsters_unlike_the_mascot(draws: random.Random, count: int) -> list[Scene]:
     found: list[Scene] = []
     while len(found) < count:
         individual = random_monster(draws)
         found += [] if resembles_mascot(individual) else [monster_scene(draws, individual)]
+    return found
+
+
+def shape_scenes(draws: random.Random, count: int) -> list[Scene]:
+    found: list[Scene] = []
+    while len(found) < count:
+        scene = practice_scene(draws)
+        found += [scene] if scene.things[0].kind != MONSTER else []
     return found
 
 
@@ -45,7 +64,7 @@ def test_the_weights_are_small() -> None:
     assert judging.WEIGHTS.stat().st_size < LARGEST
 
 
-def test_missing_weights_are_told_with_what_makes_them(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_missing_weights_are_told_with_what_makes_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(judging, "WEIGHTS", tmp_path / "judge.safetensors")
     with pytest.raises(EngineError, match=r"python -m engine\.mini\.judge"):
         load_judge()
@@ -59,7 +78,7 @@ def test_drawings_that_it_never_saw_are_judged_right(judge: Judge) -> None:
     for aspect in ("size", "texture", "head", "ears", "accent"):
         assert right[aspect] >= 0.88, aspect
     for aspect in ("eyes", "marking"):  # small monsters in pixel art have no more than a square for an eye
-        assert right[aspect] >= 0.75, aspect
+        assert right[aspect] >= 0.7, aspect
 
 
 def test_soft_and_noisy_pictures_are_judged_as_sharp_ones(judge: Judge) -> None:
@@ -107,24 +126,26 @@ def test_a_picture_is_judged_alike_in_any_company(judge: Judge) -> None:
 def test_the_drawn_mascot_is_known_and_others_are_told_apart(judge: Judge) -> None:
     draws = random.Random("mascots")
     mascots = likenesses(judge, [monster_scene(draws) for _ in range(60)])
-    strangers = likenesses(judge, others(draws, 60))
-    shapes = likenesses(judge, _shapes(draws, 60))
-    assert mascots.mean() > 0.9 and mascots.quantile(0.1) > 0.75
-    assert strangers.mean() < 0.35 and strangers.quantile(0.9) < 0.6
-    assert shapes.mean() < 0.05
-    assert mascots.quantile(0.05) > strangers.quantile(0.95)
+    strangers = likenesses(judge, monsters_unlike_the_mascot(draws, 60))
+    shapes = likenesses(judge, shape_scenes(draws, 60))
+    assert mascots.mean() > 0.95 and mascots.min() > strangers.max()
+    assert strangers.mean() < 0.3 and shapes.mean() < 0.05
+
+
+def test_the_mascots_colour_alone_is_no_likeness(judge: Judge) -> None:
+    """A teal monster is like the mascot in as many points as it shares."""
+    draws = random.Random("teal")
+    individuals = [replace(random_monster(draws), colour=MASCOT.colour) for _ in range(80)]
+    aspects = ("head", "ears", "eyes", "marking", "colour", "accent")
+    shared = torch.tensor(
+        [sum(getattr(each, aspect) == getattr(MASCOT, aspect) for aspect in aspects) / 6 for each in individuals]
+    )
+    judged = likenesses(judge, [monster_scene(draws, individual) for individual in individuals])
+    assert (judged - shared).abs().mean() < 0.06
 
 
 def test_the_mascot_is_known_in_every_style(judge: Judge) -> None:
     draws = random.Random("styles")
     for style in STYLES:
         scenes = [replace(monster_scene(draws), style=style) for _ in range(30)]
-        assert likenesses(judge, scenes).mean() > 0.85, style
-
-
-def _shapes(draws: random.Random, count: int) -> list[Scene]:
-    found: list[Scene] = []
-    while len(found) < count:
-        scene = practice_scene(draws)
-        found += [scene] if scene.things[0].kind != MONSTER else []
-    return found
+        assert likenesses(judge, scenes).mean() > 0.95, style

@@ -17,6 +17,7 @@ from engine.mini.quality import (
     AIMS,
     COLUMNS,
     DRAWN,
+    HELD_OUT,
     PAIRS,
     ROWS,
     SEEN,
@@ -110,8 +111,14 @@ def test_the_interval_holds_the_share_and_is_no_wider_than_the_sample_is_small(n
 def test_random_weights_are_at_chance_and_drawings_at_the_top(of_noise: Quality) -> None:
     for row in AIMS:
         assert of_noise.count(row, DRAWN).share > 0.9, row
+    assert {"colour, seen", "background, held-out"} <= set(of_noise.short_of_aims())
     assert of_noise.count("background", SEEN).share < 0.4
     assert of_noise.count("colour", SEEN).share < 0.4
+
+
+def test_a_model_that_paints_as_drawn_is_short_of_no_aim(of_noise: Quality) -> None:
+    drawn = of_noise.trials[DRAWN]
+    assert Quality({SEEN: drawn, HELD_OUT: drawn}).short_of_aims() == []
 
 
 def test_the_report_tells_every_row_in_every_column(of_noise: Quality) -> None:
