@@ -1,6 +1,8 @@
 """CLIP's tokenizer, built from its merges alone: the vocabulary follows from them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from tokenizers.pre_tokenizers import ByteLevel
@@ -32,3 +34,24 @@ def read_merges(path: Path) -> list[tuple[str, str]]:
     """The pairs in a `merges.txt`, whose first line is a comment."""
     pairs = (line.split(" ") for line in path.read_text("utf-8").splitlines()[1:])
     return [(left, right) for left, right in pairs]
+
+
+def merges_for(words: Iterable[str]) -> list[tuple[str, str]]:
+    """Byte-pair merges (Sennrich et al., 2016, arXiv:1508.07909) learnt until each word is one token."""
+    spellings = [[*word[:-1], word[-1] + END_OF_WORD] for word in words]
+    merges: list[tuple[str, str]] = []
+    while pairs := Counter(pair for spelling in spellings for pair in pairwise(spelling)):
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        spellings = [_merged(spelling, best) for spelling in spellings]
+    return merges
+
+
+def _merged(spelling: list[str], pair: tuple[str, str]) -> list[str]:
+    result: list[str] = []
+    for symbol in spelling:
+        if result and (result[-1], symbol) == pair:
+            result[-1] += symbol
+        else:
+            result.append(symbol)
+    return result

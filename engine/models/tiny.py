@@ -3,9 +3,6 @@
 import os
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPi
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from engine.errors import EngineError
-from engine.models.clip_vocabulary import END_OF_WORD, sdxl_tokenizers, vocabulary
+from engine.models.clip_vocabulary import merges_for, sdxl_tokenizers, vocabulary
 
 VERSION = 1  # part of the cache folder's name: raise it when the model changes
 SEED = 0
@@ -100,7 +97,7 @@ def build_tiny_sdxl(folder: Path) -> None:
 
     The same weights each time; the global random state is left as it was.  The VAE reduces by 8 as the real one does.
     """
-    tokenizer, tokenizer_2 = sdxl_tokenizers(_merges(WORDS.split()))
+    tokenizer, tokenizer_2 = sdxl_tokenizers(merges_for(WORDS.split()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         parts: dict[str, Any] = dict(
@@ -118,7 +115,7 @@ def build_tiny_sdxl(folder: Path) -> None:
 def _text_config(hidden_size: int, hidden_act: str) -> CLIPTextConfig:
     """The end-of-text id is the wrong 2 of SDXL's published configs, so that its trap is met here too."""
     return CLIPTextConfig(
-        vocab_size=len(vocabulary(_merges(WORDS.split()))),
+        vocab_size=len(vocabulary(merges_for(WORDS.split()))),
         hidden_size=hidden_size,
         intermediate_size=4 * hidden_size,
         projection_dim=hidden_size,
@@ -130,24 +127,3 @@ def _text_config(hidden_size: int, hidden_act: str) -> CLIPTextConfig:
         eos_token_id=2,
         pad_token_id=1,
     )
-
-
-def _merges(words: Iterable[str]) -> list[tuple[str, str]]:
-    """Byte-pair merges (Sennrich et al., 2016, arXiv:1508.07909) learnt until each word is one token."""
-    spellings = [[*word[:-1], word[-1] + END_OF_WORD] for word in words]
-    merges: list[tuple[str, str]] = []
-    while pairs := Counter(pair for spelling in spellings for pair in pairwise(spelling)):
-        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
-        merges.append(best)
-        spellings = [_merged(spelling, best) for spelling in spellings]
-    return merges
-
-
-def _merged(spelling: list[str], pair: tuple[str, str]) -> list[str]:
-    result: list[str] = []
-    for symbol in spelling:
-        if result and (result[-1], symbol) == pair:
-            result[-1] += symbol
-        else:
-            result.append(symbol)
-    return result

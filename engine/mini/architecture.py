@@ -1,0 +1,101 @@
+"""What the mini model is made of: SDXL's classes, narrow enough for 30 MB."""
+
+from typing import Any
+
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from engine.mini.world import (
+    BACKGROUNDS,
+    COLOURS,
+    EARS,
+    EYES,
+    MARKED,
+    MARKINGS,
+    PLACES,
+    RESOLUTION,
+    SCENERY,
+    SHAPES,
+    STYLES,
+)
+from engine.models.clip_vocabulary import merges_for, vocabulary
+from engine.models.tiny import SCHEDULER, WORDS
+
+TEXT_WIDTHS = (64, 96)
+
+VAE: dict[str, Any] = {
+    "sample_size": RESOLUTION,
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
+    "block_out_channels": [16, 48, 64, 96],
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "latent_channels": 4,
+    "force_upcast": True,
+}
+# SDXL's three stages, the first without attention.
+UNET: dict[str, Any] = {
+    "sample_size": RESOLUTION // 8,
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    "block_out_channels": [96, 128, 192],
+    "attention_head_dim": [3, 4, 6],
+    "transformer_layers_per_block": [1, 1, 1],
+    "layers_per_block": 1,
+    "cross_attention_dim": sum(TEXT_WIDTHS),
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 32,
+    "projection_class_embeddings_input_dim": 6 * 32 + TEXT_WIDTHS[1],
+}
+
+
+def merges() -> list[tuple[str, str]]:
+    """Byte-pair merges that keep each word of the world, and of everyday captions, whole."""
+    said = [*PLACES.values(), *STYLES.values(), *SCENERY.values(), *COLOURS, *SHAPES, *BACKGROUNDS]
+    said += [*EARS, *EYES, *MARKINGS, *MARKED.values(), "monster with ears and eyes eye an striped dotted small large"]
+    return merges_for(sorted({word for text in [*said, WORDS] for word in text.split()}))
+
+
+def new_autoencoder() -> AutoencoderKL:
+    """An untrained VAE, which reduces by 8 as SDXL's does."""
+    return AutoencoderKL(**VAE)
+
+
+def new_text_encoders() -> tuple[CLIPTextModel, CLIPTextModelWithProjection]:
+    """Untrained text encoders. The end-of-text id is the wrong 2 of SDXL's published configs."""
+    tokens = len(vocabulary(merges()))
+    first, second = (
+        CLIPTextConfig(
+            vocab_size=tokens,
+            hidden_size=width,
+            intermediate_size=4 * width,
+            projection_dim=width,
+            num_hidden_layers=3,
+            num_attention_heads=width // 16,
+            max_position_embeddings=77,
+            hidden_act=activation,
+            bos_token_id=0,
+            eos_token_id=2,
+            pad_token_id=1,
+        )
+        for width, activation in zip(TEXT_WIDTHS, ("quick_gelu", "gelu"), strict=True)
+    )
+    return CLIPTextModel(first), CLIPTextModelWithProjection(second)
+
+
+def new_unet() -> UNet2DConditionModel:
+    """An untrained UNet."""
+    return UNet2DConditionModel(**UNET)
+
+
+def new_scheduler() -> EulerDiscreteScheduler:
+    """SDXL's noise schedule."""
+    return EulerDiscreteScheduler(**SCHEDULER)
+
+
+def new_painter() -> nn.ModuleDict:
+    """Text encoders and UNet, which learn together."""
+    first, second = new_text_encoders()
+    return nn.ModuleDict({"text_encoder": first, "text_encoder_2": second, "unet": new_unet()})
