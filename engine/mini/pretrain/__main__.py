@@ -46,7 +46,7 @@ def save(vae: torch.nn.Module, painter: torch.nn.ModuleDict, folder: Path) -> No
         vae=vae,  # pyright: ignore[reportArgumentType]
         tokenizer=tokenizer,
         tokenizer_2=tokenizer_2,
-        scheduler=new_scheduler(),
+        scheduler=new_scheduler(),  # pyright: ignore[reportArgumentType]
         **dict(painter.items()),  # pyright: ignore[reportArgumentType]
         add_watermarker=False,
     )

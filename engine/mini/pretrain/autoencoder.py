@@ -24,7 +24,7 @@ def train_autoencoder(
     torch.manual_seed(seed)
     schedule = Schedule(steps, rate=1.5e-3, warmup=100, cooldown=int(0.6 * steps))
 
-    def loss_of(vae: torch.nn.Module, step: int) -> Tensor:
+    def loss_of(vae: AutoencoderKL, step: int) -> Tensor:
         chosen = torch.randint(len(pictures[SQUARE]), (BATCH,)).sort().values
         images = to_images(pictures[SQUARE][chosen.numpy()], device)
         if step % 2:
@@ -32,17 +32,22 @@ def train_autoencoder(
         with torch.autocast(device.type, torch.bfloat16):
             return reconstruction_loss(vae, images)
 
-    vae = train(folder / "autoencoder.pt", new_autoencoder().to(device), loss_of, schedule, seed)
-    assert isinstance(vae, AutoencoderKL)
+    vae = train(
+        folder / "autoencoder.pt",
+        new_autoencoder().to(device),  # pyright: ignore[reportArgumentType]
+        loss_of,
+        schedule,
+        seed,
+    )
     spread = float(encode(vae, pictures[SQUARE][:2000], device).std())
     vae.register_to_config(scaling_factor=round(1 / spread, 5))
     return vae
 
 
-def reconstruction_loss(vae: torch.nn.Module, images: Tensor) -> Tensor:
+def reconstruction_loss(vae: AutoencoderKL, images: Tensor) -> Tensor:
     """L1 and squared error, L1 of the differences between neighbours, which keeps edges, and a little KL."""
-    posterior = vae.encode(images).latent_dist
-    answer = vae.decode(posterior.sample()).sample.float()
+    posterior = vae.encode(images).latent_dist  # pyright: ignore[reportAttributeAccessIssue]
+    answer = vae.decode(posterior.sample()).sample.float()  # pyright: ignore[reportAttributeAccessIssue]
     error = answer - images
     across, down = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
     edges = across.abs().mean() + down.abs().mean()

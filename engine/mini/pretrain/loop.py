@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ SAVE_SECONDS = 120
 SAY_STEPS = 100
 EMA_DECAY = 0.999
 MAX_GRAD_NORM = 1.0
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,7 @@ class Schedule:
         return self.rate * min(1.0, rising, falling)
 
 
-def train(
-    state: Path, model: nn.Module, loss_of: Callable[[nn.Module, int], Tensor], schedule: Schedule, seed: int
-) -> nn.Module:
+def train(state: Path, model: M, loss_of: Callable[[M, int], Tensor], schedule: Schedule, seed: int) -> M:
     """Train with AdamW until the schedule's end; returns the moving average of the weights.
 
     loss_of: a step's loss, in which every draw comes from torch's own generator, seeded here for each step.  state: the

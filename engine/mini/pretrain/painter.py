@@ -36,12 +36,7 @@ def train_painter(
     lessons = Lessons(_latents(folder, vae, pictures, device), seed, device)
     schedule = Schedule(steps, rate=1e-3, warmup=300, cooldown=int(0.3 * steps))
 
-    def loss_of(painter: nn.Module, step: int) -> Tensor:
-        return lessons.loss(painter, step)
-
-    painter = train(folder / "painter.pt", new_painter().to(device), loss_of, schedule, seed)
-    assert isinstance(painter, nn.ModuleDict)
-    return painter
+    return train(folder / "painter.pt", new_painter().to(device), lessons.loss, schedule, seed)
 
 
 def _latents(
@@ -64,7 +59,7 @@ class Lessons:
         self.noise_scheduler = DDPMScheduler(**{k: v for k, v in SCHEDULER.items() if k in _DDPM})
         self.snr = self.noise_scheduler.alphas_cumprod / (1 - self.noise_scheduler.alphas_cumprod)
 
-    def loss(self, painter: nn.Module, step: int) -> Tensor:
+    def loss(self, painter: nn.ModuleDict, step: int) -> Tensor:
         """The squared error of the predicted noise, weighted by min-SNR."""
         draws = random.Random(f"{self.seed} {step}")
         sizes = list(self.latents)
@@ -79,7 +74,7 @@ class Lessons:
         noisy = self.noise_scheduler.add_noise(latents, noise, timesteps.to(self.device))  # pyright: ignore[reportArgumentType]
         with torch.autocast(self.device.type, torch.bfloat16):
             prompt_embeds, pooled = self.encode(painter, captions, draws)
-            prediction = painter["unet"](  # pyright: ignore[reportIndexIssue]
+            prediction = painter["unet"](
                 noisy,
                 timesteps.to(self.device),
                 encoder_hidden_states=prompt_embeds,
@@ -89,14 +84,14 @@ class Lessons:
         weights = (snr.clamp(max=SNR_GAMMA) / snr).to(self.device)
         return ((prediction.float() - noise).square().mean((1, 2, 3)) * weights).mean()
 
-    def encode(self, painter: nn.Module, captions: list[str], draws: random.Random) -> tuple[Tensor, Tensor]:
+    def encode(self, painter: nn.ModuleDict, captions: list[str], draws: random.Random) -> tuple[Tensor, Tensor]:
         """As SDXL reads captions: the last hidden states but one of both encoders, and the second's pooled answer."""
         chances = [draws.random() for _ in captions]
         said = ["" if chance < UNCONDITIONAL / 2 else text for text, chance in zip(captions, chances, strict=True)]
         answers = []
         for part, tokenizer in zip(("text_encoder", "text_encoder_2"), self.tokenizers, strict=True):
             ids = tokenizer(said, padding="max_length", truncation=True, return_tensors="pt").input_ids
-            answers.append(painter[part](ids.to(self.device), output_hidden_states=True))  # pyright: ignore[reportIndexIssue]
+            answers.append(painter[part](ids.to(self.device), output_hidden_states=True))
         prompt_embeds = torch.cat([answer.hidden_states[-2] for answer in answers], dim=-1)
         kept = torch.tensor([not UNCONDITIONAL / 2 <= chance < UNCONDITIONAL for chance in chances], device=self.device)
         return prompt_embeds * kept[:, None, None], answers[1].text_embeds * kept[:, None]
