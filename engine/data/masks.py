@@ -16,9 +16,6 @@ from engine.data.examples import Example
 from engine.data.pixels import cropped, measure
 from engine.errors import ConfigError, EngineError
 
-LATENT_PIXELS = 8
-"""Pixels of a side for each of the latents': the VAE's factor."""
-
 ASPECT_TOLERANCE = 0.02
 """By how much a mask's aspect ratio may differ from its photo's: a smaller copy's sides are rounded."""
 
@@ -58,10 +55,13 @@ def covering_mask(path: Path, photo: Path, photo_size: Size, size: Size) -> Imag
     return read_mask(path, photo).resize((width, height), Image.Resampling.BILINEAR)
 
 
-def latent_mask(covering: Image.Image, crop: Crop) -> np.ndarray:
-    """The crop's mask, averaged over each pixel of the latents. Float32, 0 to 1, shape (1, height / 8, width / 8)."""
-    size = (crop.width // LATENT_PIXELS, crop.height // LATENT_PIXELS)
-    averaged = cropped(covering, crop).convert("F").resize(size, Image.Resampling.BOX)
+def latent_mask(covering: Image.Image, crop: Crop, size: Size) -> np.ndarray:
+    """The crop's mask, averaged over each pixel of the latents.  size: their height and width.
+
+    Float32, 0 to 1, shape (1, height, width).
+    """
+    height, width = size
+    averaged = cropped(covering, crop).convert("F").resize((width, height), Image.Resampling.BOX)
     return np.asarray(averaged, dtype=np.float32)[None] / np.float32(255.0)
 
 

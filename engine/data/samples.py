@@ -17,7 +17,7 @@ from engine.data.buckets import Crop, Size, bucket_sizes, covering_size, nearest
 from engine.data.captions import drawn_caption
 from engine.data.examples import Example
 from engine.data.latents import Posteriors
-from engine.data.masks import LATENT_PIXELS, covering_mask, find_masks, latent_mask
+from engine.data.masks import covering_mask, find_masks, latent_mask
 from engine.data.order import Order
 from engine.data.pixels import covering, cropped, measure
 from engine.errors import EngineError
@@ -193,7 +193,7 @@ class Samples:
             timesteps=torch.tensor(
                 [draw_seed(self._seed, f"{self._purpose} timestep", place) % num_train_timesteps for place in positions]
             ),
-            masks=None if self._masks is None else torch.stack([self._mask(index, crop) for index, crop, _ in drawn]),
+            masks=None if self._masks is None else self._stacked_masks(drawn, latents.shape[-2:]),
         )
 
     def _chance(self, what: str, position: int) -> torch.Generator:
@@ -223,14 +223,17 @@ class Samples:
     def _load_resized(self, index: int, size: Size) -> Image.Image:
         return covering(self.examples[index].path, size)
 
-    def _load_mask(self, index: int, crop: Crop) -> Tensor:
-        """The crop's mask, all ones where the photo has none."""
+    def _stacked_masks(self, drawn: Sequence[tuple[int, Crop, int]], size: torch.Size) -> Tensor:
+        return torch.stack([self._mask(index, crop, (size[0], size[1])) for index, crop, _ in drawn])
+
+    def _load_mask(self, index: int, crop: Crop, latents: Size) -> Tensor:
+        """The crop's mask in the latents' height and width, all ones where the photo has none."""
         example = self.examples[index]
         if path := (self._masks or {}).get(example.name):
             size = (crop.height, crop.width)
             covering = covering_mask(path, example.path, self._measured[index].size, size)
-            return torch.from_numpy(latent_mask(covering, crop))
-        return torch.ones(1, crop.height // LATENT_PIXELS, crop.width // LATENT_PIXELS)
+            return torch.from_numpy(latent_mask(covering, crop, latents))
+        return torch.ones(1, *latents)
 
 
 def with_class_images(photos: Batch, class_images: Batch) -> Batch:

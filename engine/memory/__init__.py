@@ -18,7 +18,7 @@ from curation.cache import cache_folder
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.extras import require
-from engine.models.names import TINY, full_name
+from engine.models.names import BUILT_IN, full_name
 from engine.paths import is_there, typed_path
 
 VERSION = 2  # part of every key: raise it when the count changes
@@ -119,7 +119,7 @@ def question(config: TrainConfig) -> dict[str, dict[str, Any]]:
     values = config.model_dump()
     asked = {section: {key: values[section][key] for key in keys} for section, keys in ASKED.items()}
     name = config.model.pretrained_model_name_or_path
-    if name != TINY:
+    if name not in BUILT_IN:
         folder = typed_path(full_name(name)).absolute()
         has_config = is_there(folder / "unet" / "config.json")
         asked["model"]["pretrained_model_name_or_path"] = str(folder) if has_config else "sdxl"

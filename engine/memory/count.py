@@ -118,7 +118,7 @@ def step_bytes(models: Any, config: TrainConfig, dtype: torch.dtype) -> int:
 
 def run_step(models: Any, config: TrainConfig, dtype: torch.dtype, device: torch.device) -> None:
     """One forward and backward of one micro-batch, with its prior samples in the same pass."""
-    unet, side = models.unet, config.data.resolution // 8
+    unet, side = models.unet, config.data.resolution // reduction(models.vae)
     unet.train()
     if config.run.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
@@ -153,14 +153,18 @@ def _prompt_embeddings(
     )
 
 
+def reduction(vae: Any) -> int:
+    """Pixels of a side for each of the latents': 8 for SDXL's VAE."""
+    return 2 ** (len(vae.config["block_out_channels"]) - 1)
+
+
 @torch.no_grad()
 def _vae_bytes(vae: AutoencoderKL, resolution: int) -> tuple[int, int]:
     """Bytes above the weights at the height of encoding one photo, and of decoding one picture."""
     dtype: Any = vae.dtype
     photo = torch.zeros(1, 3, resolution, resolution, dtype=dtype, device=META)
-    latents: Any = torch.zeros(
-        1, vae.config["latent_channels"], resolution // 8, resolution // 8, dtype=dtype, device=META
-    )
+    side = resolution // reduction(vae)
+    latents: Any = torch.zeros(1, vae.config["latent_channels"], side, side, dtype=dtype, device=META)
     peaks = []
     for work in (lambda: vae.encode(photo), lambda: vae.decode(latents)):
         live = LiveBytes(vae)

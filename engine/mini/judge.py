@@ -115,7 +115,11 @@ class Judge:
 
     @torch.no_grad()
     def judge(self, images: Sequence[Image.Image]) -> list[Judgement]:
-        """One judgement for each picture, of any size; those of other sizes are resized to 64 pixels a side."""
+        """One judgement for each picture, of any size: it is resized to 64 pixels a side.
+
+        What is not square is squeezed, which hides a monster's traits and an object's size; colour, place, background
+        and style stay right.
+        """
         if not images:
             return []
         answers = answers_of(self.network(_normalized(to_tensor(images))))

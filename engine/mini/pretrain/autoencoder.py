@@ -1,4 +1,4 @@
-"""The first lesson: a VAE that keeps what matters of a drawing in a sixty-fourth as many places."""
+"""The first lesson: a VAE that keeps what matters of a drawing in a sixteenth as many places."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def train_autoencoder(
 ) -> AutoencoderKL:
     """Train on the square pictures, mirrored half of the time; scaling_factor then gives latents unit variance."""
     torch.manual_seed(seed)
-    schedule = Schedule(steps, rate=1.5e-3, warmup=100, cooldown=int(0.6 * steps))
+    schedule = Schedule(steps, rate=2e-3, warmup=100, cooldown=int(0.6 * steps))
 
     def loss_of(vae: AutoencoderKL, step: int) -> Tensor:
         chosen = torch.randint(len(pictures[SQUARE]), (BATCH,)).sort().values
@@ -57,7 +57,7 @@ def reconstruction_loss(vae: AutoencoderKL, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -> Tensor:
-    """The posteriors' means, unscaled.  Float16 on the CPU, shape (pictures, 4, height / 8, width / 8)."""
+    """The posteriors' means, unscaled.  Float16 on the CPU, shape (pictures, 4, height / 4, width / 4)."""
     parts = []
     for start in range(0, len(pictures), ENCODED_AT_ONCE):
         images = to_images(pictures[start : start + ENCODED_AT_ONCE], device)
