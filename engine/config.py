@@ -14,6 +14,8 @@ from tomlkit.exceptions import ParseError, TOMLKitError
 from curation.atomic import write_text
 from curation.errors import CurationError
 from engine.errors import ConfigError
+from engine.mini.world import RESOLUTION as MINI_RESOLUTION
+from engine.models.names import MINI
 from engine.settings import (
     ConceptSection,
     DataSection,
@@ -127,6 +129,8 @@ def _add_what_is_implied(merged: dict[str, dict[str, Any]], origins: dict[str, s
         imply("text_encoder.train_text_encoder_ti", False, "train_text_encoder")
     if was_chosen("run.steps_per_photo"):
         imply("run.max_train_steps", None, "steps_per_photo")
+    if merged["model"].get("pretrained_model_name_or_path") == MINI:
+        imply("data.resolution", MINI_RESOLUTION, "the mini model")
     if merged["concept"].get("kind") == "person":
         # The guide's faces kept realism and language with real class images, and lost both with generated ones.
         for name in ("class_data_dir", "class_dataset_name"):

@@ -10,6 +10,8 @@ from curation.text import visible
 from engine.config import TrainConfig, sections
 from engine.defaults import ATTENTION_BLOCKS, BLORA_BLOCKS, learning_rates, trains_text
 from engine.errors import ConfigError
+from engine.mini.world import RESOLUTION as MINI_RESOLUTION
+from engine.models.names import MINI
 
 if TYPE_CHECKING:
     from engine.plan import Plan
@@ -201,6 +203,11 @@ def _model_and_lora(config: TrainConfig) -> Iterator[tuple[str, str]]:
         yield (
             "rescale_betas_zero_snr and noise_offset both mend the brightness of samples, and add up to too much.",
             "Keep one; zero SNR for a model that was trained with it.",
+        )
+    if model.pretrained_model_name_or_path == MINI and config.data.resolution != MINI_RESOLUTION:
+        yield (
+            f"The mini model paints at {MINI_RESOLUTION} px, but resolution is {config.data.resolution}.",
+            f"Set resolution = {MINI_RESOLUTION}, or leave it out.",
         )
 
 

@@ -86,7 +86,7 @@ class ConceptSection(Section):
 class ModelSection(Section):
     pretrained_model_name_or_path: str = Field(
         default="stabilityai/stable-diffusion-xl-base-1.0",
-        description="Base model: hub id, diffusers folder, .safetensors checkpoint, 'sdxl', or 'tiny'.",
+        description="Base model: hub id, diffusers folder, .safetensors checkpoint, 'sdxl', 'mini', or 'tiny'.",
     )
     pretrained_vae_model_name_or_path: str | None = Field(
         default=None, description="Replacement VAE, e.g. sdxl-vae-fp16."

@@ -105,7 +105,7 @@ def build_for(cuda: Version | None) -> str | None:
 
 def _without_gpu(torch_version: str, found: dict[str, Any], driver: Driver | None) -> Verdict:
     if driver is None:
-        return Verdict("info", "none: the CPU is enough for the tiny model only")
+        return Verdict("info", "none: the CPU is enough for the mini and tiny models only")
     built_for = found["built_for"]
     built = f"built for CUDA {built_for}" if built_for else "built without CUDA"
     runs = f"a driver for CUDA {driver.cuda[0]}.{driver.cuda[1]}" if driver.cuda else "a driver"

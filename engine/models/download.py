@@ -15,7 +15,7 @@ from engine.errors import EngineError
 from engine.extras import require
 from engine.models.files import WEIGHTS, weight_files
 from engine.models.hub import hub_cache, hub_error, hub_token, is_hub_id, repository_folder
-from engine.models.names import TINY, full_name
+from engine.models.names import BUILT_IN, full_name
 
 OnProgress = Callable[[int, int], None]
 
@@ -57,9 +57,9 @@ def download_model(
     from huggingface_hub.utils import httpx, tqdm
 
     name = full_name(name)
-    if name == TINY:
+    if name in BUILT_IN:
         raise EngineError(
-            "The model tiny is built in, and nothing is to be fetched.", "Name it where a model is named."
+            f"The model {name} is built in, and nothing is to be fetched.", "Name it where a model is named."
         )
     if not is_hub_id(name):
         raise EngineError(f"There is no model {name}.", "Give a hub id (user/name), a folder or a .safetensors file.")

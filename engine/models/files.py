@@ -5,12 +5,14 @@ import json
 import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from curation.text import visible
 from engine.errors import EngineError
+from engine.mini.model import MINI as MINI_FOLDER
 from engine.models.checkpoint_header import checkpoint_problem, read_header
 from engine.models.hub import DOWNLOAD, hub_problem, is_hub_id, repository_folder
-from engine.models.names import TINY, full_name
+from engine.models.names import MINI, TINY, full_name
 from engine.paths import is_there, typed_path
 from engine.settings import ModelSection
 
@@ -26,7 +28,9 @@ WEIGHTS = {
 
 
 def resolve_model(name: str) -> str | Path:
-    """What `from_pretrained` is given: a folder or file on this disk, the built-in tiny model's, or the hub id."""
+    """What `from_pretrained` is given: a folder or file on this disk, a built-in model's, or the hub id."""
+    if name == MINI:
+        return MINI_FOLDER
     if name == TINY:
         from engine.models.tiny import tiny_sdxl  # imports torch and diffusers: 6 s
 
@@ -43,9 +47,19 @@ def find_model(name: str, revision: str | None = None, variant: str | None = Non
     """
     where = resolve_model(name)
     if isinstance(where, Path):
-        return where
+        return where if is_there(where) else None
     snapshot = snapshot_folder(where, revision)
     return snapshot if snapshot and folder_problem(snapshot, variant) is None else None
+
+
+def not_on_disk(name: str) -> EngineError:
+    """What to say where `find_model` finds nothing."""
+    if name == MINI:
+        return EngineError(
+            f"The mini model is missing from this installation: there is no {MINI_FOLDER}.",
+            "Install loratui again, or train the model anew with: python -m engine.mini.pretrain",
+        )
+    return EngineError(f"The model {name} is not on this disk.", DOWNLOAD.format(name=name))
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -83,8 +97,8 @@ def variant_on_disk(folder: Path, part: str, variant: str | None) -> str | None:
 def model_identity(model: ModelSection) -> str:
     """Changes with the weights that `model` names, in base or replacement VAE; the same wherever they lie.
 
-    Of a snapshot of the hub it is the commit, else names, sizes and times of change: no weights are read.  Raises
-    EngineError when they are not on this disk.
+    No weights are read but the mini model's, which every installation writes at another time.  Raises EngineError when
+    they are not on this disk.
     """
     named = [(model.pretrained_model_name_or_path, model.revision, model.variant)]
     if model.pretrained_vae_model_name_or_path:
@@ -93,8 +107,8 @@ def model_identity(model: ModelSection) -> str:
     for name, revision, variant in named:
         path = find_model(name, revision, variant)
         if path is None:
-            raise EngineError(f"The model {name} is not on this disk.", DOWNLOAD.format(name=name))
-        stamps.append(_commit(path) if path.parent.name == "snapshots" else _stamp(path))
+            raise not_on_disk(name)
+        stamps.append(_identity(path))
     return hashlib.blake2b(json.dumps(stamps).encode(), digest_size=16).hexdigest()
 
 
@@ -195,9 +209,21 @@ def snapshot_folder(name: str, revision: str | None) -> Path | None:
     return snapshot if commit and snapshot.is_dir() else None
 
 
+def _identity(path: Path) -> list[Any]:
+    """Of a snapshot of the hub the commit, of the mini model the content; else names, sizes and times of change."""
+    if path.parent.name == "snapshots":
+        return _commit(path)
+    return _digests(path) if path == MINI_FOLDER else _stamp(path)
+
+
 def _commit(snapshot: Path) -> list[str]:
     """The commit, and which weights of it are there: a later download may add others."""
     return [snapshot.name, *sorted(str(file.relative_to(snapshot)) for file in snapshot.rglob("*.safetensors"))]
+
+
+def _digests(folder: Path) -> list[tuple[str, str]]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [(file.relative_to(folder).as_posix(), hashlib.blake2b(file.read_bytes()).hexdigest()) for file in files]
 
 
 def _stamp(path: Path) -> list[tuple[str, int, int]]:
@@ -208,6 +234,8 @@ def _stamp(path: Path) -> list[tuple[str, int, int]]:
 
 def _absent(name: str, revision: str | None, file: str) -> EngineError | None:
     """Of what is not on this disk: None when the hub has it, and it can be fetched."""
+    if name == MINI:
+        return not_on_disk(name)
     name = full_name(name)
     if not is_hub_id(name):
         return EngineError(

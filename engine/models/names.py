@@ -8,13 +8,14 @@ from curation.text import visible
 from engine.errors import EngineError
 from engine.paths import typed_path
 
-TINY = "tiny"
+MINI, TINY = "mini", "tiny"
+BUILT_IN = (MINI, TINY)
 SHORT_NAMES = {
     "sdxl": "stabilityai/stable-diffusion-xl-base-1.0",
     "sdxl-vae-fp16": "madebyollin/sdxl-vae-fp16-fix",
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-RESERVED = (TINY, "faces", *SHORT_NAMES)
+RESERVED = (*BUILT_IN, "faces", *SHORT_NAMES)
 
 
 def full_name(name: str) -> str:

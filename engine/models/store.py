@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from engine.errors import EngineError
-from engine.models.files import find_model, folder_problem, snapshot_folder
-from engine.models.hub import DOWNLOAD, hub_cache
-from engine.models.names import SHORT_NAMES, TINY, drop_name, full_name, given_names
+from engine.mini.model import MINI as MINI_FOLDER
+from engine.models.files import find_model, folder_problem, not_on_disk, snapshot_folder
+from engine.models.hub import hub_cache
+from engine.models.names import MINI, SHORT_NAMES, TINY, drop_name, full_name, given_names
 
 Kind = Literal["SDXL", "VAE", "unfinished", "missing"]
 
@@ -22,6 +23,7 @@ class StoredModel:
 
     name: what configs and commands call it.  path: its folder or file.  size: bytes on the disk.
     stored: what `remove_model` deletes; None for what the user brought, of which only the name is forgotten.
+    built_in: whether loratui ships or makes it.
     """
 
     name: str
@@ -29,22 +31,28 @@ class StoredModel:
     path: Path
     size: int
     stored: Path | None
+    built_in: bool = False
 
 
 def stored_models() -> list[StoredModel]:
-    """Base models and VAEs: the built-in one, those in the hub's cache, and those that were given a name."""
-    return [*_tiny(), *_from_hub(), *_named()]
+    """Base models and VAEs: the built-in ones, those in the hub's cache, and those that were given a name."""
+    return [*_mini(), *_tiny(), *_from_hub(), *_named()]
 
 
 def model_path(name: str) -> Path:
     """Where the model lies that `name` stands for. Raises EngineError when it is not on this disk."""
     if path := find_model(name):
         return path
-    raise EngineError(f"The model {name} is not on this disk.", DOWNLOAD.format(name=name))
+    raise not_on_disk(name)
 
 
-def stored_model(name: str) -> StoredModel:
-    """The model of that name, or hub id. Raises EngineError when there is none."""
+def removable_model(name: str) -> StoredModel:
+    """The model of that name, or hub id, for `remove_model`.
+
+    Raises EngineError when there is none, and for the mini model, which is part of loratui.
+    """
+    if name == MINI:
+        raise EngineError("The model mini ships with loratui.", "Leave it: it is small, and goes when loratui goes.")
     for model in stored_models():
         if name == model.name or (model.name in SHORT_NAMES and name == full_name(model.name)):
             return model
@@ -63,10 +71,15 @@ def remove_model(model: StoredModel) -> None:
     shutil.rmtree(dying)
 
 
+def _mini() -> Iterator[StoredModel]:
+    if MINI_FOLDER.is_dir():
+        yield StoredModel(MINI, "SDXL", MINI_FOLDER, _size(MINI_FOLDER), None, built_in=True)
+
+
 def _tiny() -> Iterator[StoredModel]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loratui"
     for folder in sorted(cache.glob("tiny-sdxl-*")):
-        yield StoredModel(TINY, "SDXL", folder, _size(folder), folder)
+        yield StoredModel(TINY, "SDXL", folder, _size(folder), folder, built_in=True)
 
 
 def _from_hub() -> Iterator[StoredModel]:

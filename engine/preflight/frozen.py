@@ -2,7 +2,7 @@
 
 from curation.dataset import Dataset
 from engine.config import TrainConfig
-from engine.models.names import TINY, full_name
+from engine.models.names import BUILT_IN, full_name
 from engine.paths import is_there, typed_path
 from engine.plan import Plan
 
@@ -47,4 +47,4 @@ def _absolute_if_here(name: str | None) -> str | None:
 
 def _model(name: str | None) -> str | None:
     """The same for a model, where a name of ours goes before a folder: what it stands for."""
-    return name if name is None or name == TINY else _absolute_if_here(full_name(name))
+    return name if name is None or name in BUILT_IN else _absolute_if_here(full_name(name))

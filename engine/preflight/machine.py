@@ -13,7 +13,7 @@ from engine.errors import EngineError
 from engine.memory import MemoryEstimate, estimate, free_gpu_memory
 from engine.models.files import find_model, model_problem
 from engine.models.hub import is_hub_id
-from engine.models.names import TINY, full_name
+from engine.models.names import BUILT_IN, full_name
 from engine.paths import is_there
 from engine.sizes import gigabytes
 from engine.training.out_of_memory import MOST_OPTIONS, options
@@ -66,7 +66,7 @@ def models_to_fetch(config: TrainConfig) -> tuple[str, ...]:
     return tuple(
         name
         for name, revision, variant in wanted
-        if name != TINY and is_hub_id(full_name(name)) and find_model(name, revision, variant) is None
+        if name not in BUILT_IN and is_hub_id(full_name(name)) and find_model(name, revision, variant) is None
     )
 
 

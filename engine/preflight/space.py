@@ -10,7 +10,7 @@ from engine.config import TrainConfig
 from engine.defaults import ATTENTION_BLOCKS
 from engine.errors import EngineError
 from engine.memory import STATE, STATE_8BIT, MemoryEstimate
-from engine.models.names import TINY
+from engine.models.names import BUILT_IN
 from engine.plan import Plan
 from engine.preflight.class_images import ClassImages
 from engine.preflight.machine import nearest_existing
@@ -73,10 +73,10 @@ def lora_parameters(config: TrainConfig) -> int:
     """How many numbers a LoRA on SDXL holds: rank times inputs and outputs of each layer; blocks named in part are
     counted whole.
 
-    Left out are new tokens, DoRA's magnitudes (2 %), and the tiny model, which takes a few MB.
+    Left out are new tokens, DoRA's magnitudes (2 %), and the built-in models, which take a few MB.
     """
     lora = config.lora
-    if config.model.pretrained_model_name_or_path == TINY:
+    if config.model.pretrained_model_name_or_path in BUILT_IN:
         return 0
     named = [block.removeprefix("unet.") for block in lora.lora_unet_blocks or ATTENTION_BLOCKS]
     sides = 0

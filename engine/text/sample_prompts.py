@@ -3,6 +3,7 @@
 import re
 
 from engine.config import TrainConfig
+from engine.models.names import MINI
 from engine.settings import Kind
 
 # What is drawn besides the instance prompt.  The guide: a webpage "about an astronaut riding a horse" and "about the
@@ -18,6 +19,8 @@ BY_KIND: dict[Kind, tuple[str, ...]] = {
     "character": ("{a_subject} dressed as Yoda", "{a_subject} riding a bicycle"),
 }
 PLAIN_STYLE = ("an astronaut riding a horse, in the style of {subject}", "a city street, in the style of {subject}")
+OF_THE_MINI_MODEL = ("a photo of {subject} in the snow", "a cartoon of {subject} on the right at night")
+"""In the words of its world: it knows neither Yoda nor a sunset."""
 
 # Words after a trigger word that begin what it does or where it is, and do not say what it is.
 NO_NOUNS = {
@@ -58,6 +61,8 @@ def sample_prompts(config: TrainConfig) -> tuple[str, ...]:
     noun = class_noun(config)
     subject = f"{trigger} {noun}" if noun else trigger
     patterns = BY_KIND[config.concept.kind] if noun or config.concept.kind != "style" else PLAIN_STYLE
+    if config.model.pretrained_model_name_or_path == MINI:
+        patterns = OF_THE_MINI_MODEL
     drawn = [pattern.format(subject=subject, a_subject=f"a {subject}") for pattern in patterns]
     return tuple(dict.fromkeys([instance_prompt or f"a photo of {subject}", *drawn]))
 

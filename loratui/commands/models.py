@@ -32,7 +32,13 @@ def list_models(
         answer = {
             "version": 1,
             "models": [
-                {"name": model.name, "kind": model.kind, "size": model.size, "path": str(model.path)}
+                {
+                    "name": model.name,
+                    "kind": model.kind,
+                    "size": model.size,
+                    "path": str(model.path),
+                    "built_in": model.built_in,
+                }
                 for model in models
             ],
             "packs": [
@@ -43,11 +49,12 @@ def list_models(
         typer.echo(json.dumps(answer, indent=2))
         return
     for model in models:
-        typer.echo(visible(f"{model.name}: {model.kind}, {model.size / 1e9:.2f} GB; {model.path}"))
+        kind = f"{model.kind}, built in" if model.built_in else model.kind
+        typer.echo(visible(f"{model.name}: {kind}, {model.size / 1e9:.2f} GB; {model.path}"))
     for pack in packs:
         state = pack.fault or ("used by lint" if pack == used else "whole")
         typer.echo(visible(f"{pack.name}: face pack, {state}; {pack.folder}"))
-    if not any(model.kind == "SDXL" for model in models):
+    if not any(model.kind == "SDXL" and not model.built_in for model in models):
         typer.echo("No base model is on this disk. Fetch SDXL (7 GB) with: loratui models add sdxl", err=True)
     if not packs:
         typer.echo("No face pack is on this disk. Add one with: loratui models add faces", err=True)
@@ -102,17 +109,25 @@ def path(name: Annotated[str, typer.Argument(help="A name that `loratui models l
 
 @app.command("check")
 def check() -> None:
-    """Read every byte of the face packs, compare with what was added, and run each once; exit code 1 for a fault."""
+    """Look whether the built-in mini model is whole; read every byte of the face packs, and run each once.
+
+    Packs are compared with what was added. Exit code 1 for a fault.
+    """
     from curation.face_packs import find_packs
+    from engine.models.files import model_problem
+    from engine.models.names import MINI
+    from engine.settings import ModelSection
 
     packs = find_packs()
+    mini_problem = model_problem(ModelSection(pretrained_model_name_or_path=MINI))
+    typer.echo(visible(f"{MINI}: {mini_problem or 'built in, whole'}"))
     faults = {pack.name: _fault(pack) for pack in packs}
     for pack in packs:
         hashed = "as it was added" if pack.recorded else "not added by loratui: no checksums to compare"
         typer.echo(visible(f"{pack.name}: {faults[pack.name] or hashed}; {pack.folder}"))
     if not packs:
         typer.echo("No face pack is on this disk. Add one with: loratui models add faces", err=True)
-    if any(faults.values()):
+    if mini_problem or any(faults.values()):
         raise typer.Exit(1)
 
 
@@ -123,13 +138,13 @@ def remove(
 ) -> None:
     """Delete a model that was fetched, or a face pack that was added; of your own files, only the name is forgotten."""
     from curation.face_packs import find_packs, packs_folder, remove_pack
-    from engine.models.store import remove_model, stored_model
+    from engine.models.store import removable_model, remove_model
 
     if any(pack.name == name and pack.folder.parent == packs_folder() for pack in find_packs()):
         _confirm(f"Delete the face pack {name}?", yes)
         typer.echo(visible(f"Removed {remove_pack(name)}"), err=True)
         return
-    model = stored_model(name)
+    model = removable_model(name)
     if model.stored is None:
         _confirm(f"Forget the name {name}? {model.path} stays.", yes)
     else:

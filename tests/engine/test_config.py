@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import TrainConfig, compose, load_config, load_frozen, preset, save_config, sections, to_toml
+from engine.contradictions import contradictions
 from engine.errors import ConfigError
 from engine.settings import Kind
 
@@ -25,6 +26,14 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) ->
     assert composed.origins["lora.lora_dropout"] == str(path)
     assert composed.origins["run.seed"] == "flag"
     assert composed.origins["loss.snr_gamma"] == "default"
+
+
+def test_the_mini_model_brings_its_resolution_unless_one_was_chosen(tmp_path: Path) -> None:
+    composed = compose(flags={"model": {"pretrained_model_name_or_path": "mini"}})
+    assert (composed.config.data.resolution, composed.origins["data.resolution"]) == (64, "the mini model")
+    assert contradictions(composed.config) == ()
+    path = write(tmp_path, "[data]\nresolution = 512\n[model]\npretrained_model_name_or_path = 'mini'\n")
+    assert load_config(path).data.resolution == 512  # and is refused
 
 
 def test_a_kind_given_as_a_flag_chooses_the_preset() -> None:

@@ -30,6 +30,10 @@ def config(**tables: dict[str, Any]) -> TrainConfig:
         ({"lora": {"lora_unet_blocks": ["mid_block", "up_blocks.9"]}}, ["has no up_blocks.9", "up_blocks.0.attent"]),
         ({"model": {"rescale_betas_zero_snr": True, "prediction_type": "epsilon"}}, ["epsilon", "v_prediction"]),
         ({"model": {"rescale_betas_zero_snr": True}, "loss": {"noise_offset": 0.1}}, ["noise_offset"]),
+        (
+            {"model": {"pretrained_model_name_or_path": "mini"}, "data": {"resolution": 1024}},
+            ["mini model paints at 64 px", "1024", "resolution = 64"],
+        ),
         ({"prior": {"with_prior_preservation": True}}, ["class_prompt"]),
         ({"data": {"instance_data_dir": "a", "dataset_name": "b"}}, ["instance_data_dir and dataset_name"]),
     ],

@@ -174,7 +174,8 @@ def test_a_vae_alone_is_fetched_too_listed_and_removed(repository: Path, tmp_pat
     with serving("madebyollin/sdxl-vae-fp16-fix", repository / "vae", "models") as hub:
         done = loratui(hub, tmp_path, "add", "sdxl-vae-fp16")
     assert done.returncode == 0, done.stderr
-    (model,) = json.loads(loratui(NOBODY_LISTENS, tmp_path, "list", "--json").stdout)["models"]
+    models = json.loads(loratui(NOBODY_LISTENS, tmp_path, "list", "--json").stdout)["models"]
+    (model,) = [model for model in models if not model["built_in"]]
     assert (model["name"], model["kind"], model["path"]) == ("sdxl-vae-fp16", "VAE", done.stdout.strip())
     weights = (repository / "vae/diffusion_pytorch_model.safetensors").stat().st_size
     assert weights < model["size"] < 2 * weights, "one variant, and each file once, though links lead to it"

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from curation.triggers import trigger_pattern
 from engine.config import TrainConfig, compose
+from engine.mini.world import PLACES, SCENERY, STYLES
 from engine.text.sample_prompts import BY_KIND, sample_prompts
 
 
@@ -39,6 +40,15 @@ def test_a_style_without_a_noun_is_asked_for_as_a_style() -> None:
 def test_without_new_tokens_the_instance_prompt_alone_is_known_to_name_the_concept() -> None:
     settings = config("person", "a photo of sks man", text_encoder={"train_text_encoder_ti": False})
     assert sample_prompts(settings) == ("a photo of sks man",)
+
+
+@pytest.mark.parametrize("kind", sorted(BY_KIND))
+def test_the_mini_model_is_asked_for_what_its_world_holds(kind: str) -> None:
+    model: dict[str, object] = {"pretrained_model_name_or_path": "mini"}
+    prompts = sample_prompts(config(kind, "a photo of TOK monster", model=model))
+    known = {word for words in (*STYLES.values(), *PLACES.values(), *SCENERY.values()) for word in words.split()}
+    assert len(prompts) == 3
+    assert {word for prompt in prompts for word in prompt.split()} <= known | {"TOK", "monster"}
 
 
 @given(kind=st.sampled_from(sorted(BY_KIND)), word=st.from_regex(r"[A-Z]{2,6}", fullmatch=True), text=st.text())

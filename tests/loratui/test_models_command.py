@@ -32,6 +32,11 @@ def listed() -> list[dict[str, object]]:
     return json.loads(run_loratui("models", "list", "--json").stdout)["packs"]
 
 
+def added_models() -> list[dict[str, object]]:
+    models = json.loads(run_loratui("models", "list", "--json").stdout)["models"]
+    return [model for model in models if not model.pop("built_in")]
+
+
 def test_without_a_terminal_the_licence_is_stated_and_nothing_is_fetched(packs: Path) -> None:
     done = run_loratui("models", "add", "faces")
     assert done.returncode == 2 and done.stdout == ""
@@ -124,7 +129,7 @@ def test_a_folder_of_ones_own_gets_a_name_and_stays_where_it_is(tiny_model: Path
     added = run_loratui("models", "add", tiny_model)
     assert (added.returncode, added.stdout) == (0, f"{tiny_model}\n"), added.stderr
     assert "juggernaut" in added.stderr
-    (model,) = json.loads(run_loratui("models", "list", "--json").stdout)["models"]
+    (model,) = added_models()
     size = sum(path.stat().st_size for path in tiny_model.rglob("*") if path.is_file())
     assert model == {"name": "juggernaut", "kind": "SDXL", "size": size, "path": str(tiny_model)}
     assert run_loratui("models", "path", "juggernaut").stdout == added.stdout
@@ -145,7 +150,9 @@ def test_a_folder_may_be_named_from_where_it_lies(tiny_model: Path, tmp_path: Pa
     assert hidden.returncode == 2 and "would hide another mine here" in hidden.stderr and "--name" in hidden.stderr
 
 
-@pytest.mark.parametrize(("what", "said"), [("~nobody-here/model", "Give a hub id"), ("tiny", "is built in")])
+@pytest.mark.parametrize(
+    ("what", "said"), [("~nobody-here/model", "Give a hub id"), ("tiny", "is built in"), ("mini", "is built in")]
+)
 def test_what_cannot_be_added_is_told_in_two_sentences(what: str, said: str) -> None:
     done = run_loratui("models", "add", what)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
@@ -158,7 +165,7 @@ def test_a_model_of_the_hubs_cache_that_is_not_whole_is_listed_as_unfinished(tin
     (repository / "refs" / "main").write_text("abc")
 
     def kind() -> object:
-        (model,) = json.loads(run_loratui("models", "list", "--json").stdout)["models"]
+        (model,) = added_models()
         return model["kind"]
 
     assert kind() == "SDXL"
@@ -166,11 +173,11 @@ def test_a_model_of_the_hubs_cache_that_is_not_whole_is_listed_as_unfinished(tin
     assert kind() == "unfinished"
 
 
-@pytest.mark.parametrize("name", ["sdxl", "faces", "../up", "a b", "\x1b[31m"])
+@pytest.mark.parametrize("name", ["sdxl", "mini", "faces", "../up", "a b", "\x1b[31m"])
 def test_names_that_are_taken_or_odd_are_refused(tiny_model: Path, name: str) -> None:
     done = run_loratui("models", "add", tiny_model, "--name", name)
     assert done.returncode == 2 and "\x1b" not in done.stderr and "Traceback" not in done.stderr
-    assert json.loads(run_loratui("models", "list", "--json").stdout)["models"] == []
+    assert added_models() == []
 
 
 def test_a_file_that_is_no_model_gets_no_name(tmp_path: Path) -> None:
@@ -178,4 +185,20 @@ def test_a_file_that_is_no_model_gets_no_name(tmp_path: Path) -> None:
     file.write_text("<html>")
     done = run_loratui("models", "add", file)
     assert done.returncode == 2 and "no whole .safetensors file" in done.stderr
-    assert json.loads(run_loratui("models", "list", "--json").stdout)["models"] == []
+    assert added_models() == []
+
+
+def test_the_mini_model_is_there_from_the_start_and_stays() -> None:
+    (mini,) = json.loads(run_loratui("models", "list", "--json").stdout)["models"]
+    assert (mini["name"], mini["kind"], mini["built_in"]) == ("mini", "SDXL", True)
+    assert run_loratui("models", "path", "mini").stdout == f"{mini['path']}\n"
+    assert "mini: built in, whole" in run_loratui("models", "check").stdout
+    kept = run_loratui("models", "rm", "mini", "--yes")
+    assert kept.returncode == 2 and "ships with loratui" in kept.stderr
+    assert Path(mini["path"], "model_index.json").is_file()
+
+
+def test_with_the_built_in_models_alone_it_says_how_to_get_sdxl() -> None:
+    done = run_loratui("models", "list")
+    assert "mini: SDXL, built in, 0.0" in done.stdout
+    assert "No base model is on this disk" in done.stderr and "loratui models add sdxl" in done.stderr
