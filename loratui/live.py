@@ -1,7 +1,9 @@
 """A run shown live on the command line: rich panels in a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,6 +14,7 @@ from rich.text import Text
 
 from engine.rundir import RunDir
 from loratui.braille import Point, extent, plot
+from loratui.half_blocks import Shown, places_in_a_row, shows_pictures, side_by_side
 from loratui.monitor import Monitor
 
 REFRESH_SECONDS = 0.5
@@ -25,10 +28,10 @@ def show_panels(run: RunDir, console: Console) -> Monitor:
     """Draw the run until it ends. A KeyboardInterrupt leaves the panels standing and the run going."""
     monitor = Monitor(run)
     monitor.refresh()
-    with Live(panels(monitor, console.width), console=console, auto_refresh=False, transient=False) as live:
+    with Live(_screen(monitor, console), console=console, auto_refresh=False, transient=False) as live:
         while True:
             if monitor.refresh():
-                live.update(panels(monitor, console.width), refresh=True)
+                live.update(_screen(monitor, console), refresh=True)
             if not monitor.active and not run.is_alive():
                 return monitor
             time.sleep(REFRESH_SECONDS)
@@ -79,8 +82,40 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
-def panels(monitor: Monitor, width: int) -> RenderableType:
+def _screen(monitor: Monitor, console: Console) -> RenderableType:
+    """All that fits: in a low terminal the sample pictures take the charts' place."""
+    if not (monitor.sample_sets and shows_pictures(console)):
+        return panels(monitor, console.width)
+    pictures = film(monitor.sample_sets, console.width)
+    needed = sum(len(console.render_lines(part)) for part in (panels(monitor, console.width), pictures))
+    return Group(panels(monitor, console.width, with_charts=needed <= console.height), pictures)
+
+
+def panels(monitor: Monitor, width: int, with_charts: bool = True) -> RenderableType:
     """Progress, loss, learning rate and the last messages, for a terminal of `width` columns."""
+    messages = Text("\n".join(list(monitor.messages)[-MESSAGES_SHOWN:]), style="dim", no_wrap=True, overflow="ellipsis")
+    return Group(_progress(monitor, width), *([_charts(monitor, width)] if with_charts else []), messages)
+
+
+def film(sample_sets: Mapping[int, Sequence[Path]], width: int) -> RenderableType:
+    """The first pictures of the run beside its newest ones, each with its step: one row for each picture of a step.
+
+    sample_sets: paths by step, at least one.  Pictures of one row have the same prompt and the same seed.
+    """
+    count, columns = places_in_a_row(width)
+    steps = list(sample_sets)
+    if len(steps) > count:
+        steps = [*steps[: count > 1], *steps[-max(count - 1, 1) :]]
+    rows = zip_longest(*[sample_sets[step] for step in steps])
+    return Group(
+        *[
+            side_by_side([Shown(path, f"step {step}") for step, path in zip(steps, row, strict=True) if path], columns)
+            for row in rows
+        ]
+    )
+
+
+def _charts(monitor: Monitor, width: int) -> RenderableType:
     charts = Table.grid(expand=True)
     charts.add_column(ratio=1)
     charts.add_column(ratio=1)
@@ -89,8 +124,7 @@ def panels(monitor: Monitor, width: int) -> RenderableType:
         _chart(monitor, "loss (smoothed)", monitor.smoothed_losses, monitor.smoothed_loss, half, "cyan"),
         _chart(monitor, "learning rate", monitor.effective_lrs, monitor.effective_lr, half, "magenta"),
     )
-    messages = Text("\n".join(list(monitor.messages)[-MESSAGES_SHOWN:]), style="dim", no_wrap=True, overflow="ellipsis")
-    return Group(_progress(monitor, width), charts, messages)
+    return charts
 
 
 def _progress(monitor: Monitor, width: int) -> RenderableType:

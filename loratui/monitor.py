@@ -64,7 +64,8 @@ class Monitor:
     state: as RunDir.status tells it.  phase, progress: what the worker does now, and (done, total) of it.
     lrs: the last rate of each parameter group.  effective_lrs: Prodigy's d times the UNet's rate, by step.
     seconds_per_step, eta_seconds: from the last steps, and before the first one from the rehearsal; None before that,
-    and no ETA when nothing runs.  memory: peak bytes on the GPU.  samples, checkpoints: paths.
+    and no ETA when nothing runs.  memory: peak bytes on the GPU.  sample_sets: the sample pictures' paths by
+    step.  checkpoints: paths.
     messages: what happened, one line each.
     outcome: problem and remedy of a run that failed or died.  Text is made safe to show; it is not escaped for markup.
     """
@@ -89,7 +90,7 @@ class Monitor:
         self.grad_norm: float | None = None
         self.samples_per_second: float | None = None
         self.memory: int | None = None
-        self.samples: list[Path] = []
+        self.sample_sets: dict[int, list[Path]] = {}
         self.checkpoints: list[Path] = []
         self.warnings: list[str] = []
         self.messages: deque[str] = deque(maxlen=MOST_MESSAGES)
@@ -101,6 +102,11 @@ class Monitor:
         self._rehearsed_seconds: float | None = None
         self._status: Status | None = None
         self._follower = EventFollower(run.events_file)
+
+    @property
+    def samples(self) -> list[Path]:
+        """The sample pictures of all steps."""
+        return [path for pictures in self.sample_sets.values() for path in pictures]
 
     @property
     def losses(self) -> list[tuple[int, float]]:
@@ -181,7 +187,7 @@ class Monitor:
                 photos = ", ".join(event.photos)
                 self._say(f"step {event.step} left out: {event.reason} ({photos})")
             case Sample():
-                _remember(self.samples, self.run.path / event.path)
+                _remember(self.sample_sets.setdefault(event.step, []), self.run.path / event.path)
                 self._say(f"step {event.step}: sample {event.path}")
             case Checkpoint():
                 _remember(self.checkpoints, self.run.path / event.path)
@@ -202,6 +208,7 @@ class Monitor:
         """A resumed run goes back to its checkpoint: what was recorded after it will be recorded anew."""
         for series in (self._losses, self._smoothed, self._effective_lrs):
             series.cut(event.step)
+        self.sample_sets = {step: paths for step, paths in self.sample_sets.items() if step <= event.step}
         self.loss = self.losses[-1][1] if self.losses else None
         self.smoothed_loss = self.smoothed_losses[-1][1] if self.smoothed_losses else None
         self.step, self.total_steps, self.pivot_step = event.step, event.total_steps, event.pivot_step

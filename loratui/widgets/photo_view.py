@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from rich.color import Color
 from rich.segment import Segment
-from rich.style import Style
 from textual import work
 from textual.message import Message
 from textual.strip import Strip
@@ -12,6 +10,7 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from curation.errors import CurationError
+from loratui.half_blocks import half_blocks
 
 
 class PhotoView(Widget):
@@ -64,30 +63,15 @@ class PhotoView(Widget):
     @work(thread=True, exclusive=True, group="photo", exit_on_error=False)
     def _scale(self, path: Path, width: int, height: int) -> None:
         try:
-            lines = half_blocks(path, width, height)
+            lines = half_blocks_of(path, width, height)
         except CurationError as error:
             lines = [Strip([Segment(error.problem)])]
         if not get_current_worker().is_cancelled:
             self.post_message(self.Scaled(path, lines))
 
 
-def half_blocks(path: Path, width: int, height: int) -> list[Strip]:
-    """The photo within `width` by `height` cells, each an upper half block over a coloured ground.
+def half_blocks_of(path: Path, width: int, height: int) -> list[Strip]:
+    """The photo within `width` by `height` cells. Raises CurationError for a photo that cannot be decoded."""
+    from curation.photo import load_rgb  # 80 ms, with numpy
 
-    Raises CurationError for a photo that cannot be decoded.
-    """
-    import numpy as np  # 80 ms, with the next
-
-    from curation.photo import load_rgb
-
-    image = load_rgb(path)
-    image.thumbnail((width, 2 * height), reducing_gap=2.0)
-    pixels = np.asarray(image)
-    return [
-        Strip([Segment("▀", _style(up, down)) for up, down in zip(top, bottom, strict=True)])
-        for top, bottom in zip(pixels[::2].tolist(), pixels[1::2].tolist(), strict=False)
-    ]
-
-
-def _style(up: list[int], down: list[int]) -> Style:
-    return Style(color=Color.from_rgb(*up), bgcolor=Color.from_rgb(*down))
+    return [Strip(line) for line in half_blocks(load_rgb(path), width, height)]

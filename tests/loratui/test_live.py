@@ -1,13 +1,17 @@
 """A run on the command line: plain lines for a log, panels for a terminal."""
 
 import io
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from engine.config import TrainConfig
-from engine.events import EventWriter, Finished, Phase, Pivot, Started, Step, Warned
+from engine.events import EventWriter, Finished, Phase, Pivot, Sample, Started, Step, Warned
 from engine.rundir import RunDir, Status, create_run
 from loratui.live import duration, panels, show_lines, show_panels
 from loratui.monitor import Monitor
@@ -80,6 +84,65 @@ def test_panels_show_a_run_that_has_not_begun(tmp_path: Path) -> None:
     monitor.refresh()
     console = Console(file=io.StringIO(), width=80)
     console.print(panels(monitor, 80))
+
+
+def shown_by(run: RunDir, **terminal: Any) -> str:
+    """What `train` and `attach` leave standing in a terminal of 100 by 50 cells, colours and all."""
+    settings: dict[str, Any] = {"force_terminal": True, "width": 100, "height": 50, "color_system": "truecolor"}
+    console = Console(file=io.StringIO(), **(settings | terminal))
+    show_panels(run, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def add_samples(run: RunDir, steps: Sequence[int], prompts: int = 1) -> None:
+    """Sample pictures of one grey each, by their step."""
+    writer = EventWriter(run.events_file)
+    for step, number in product(steps, range(prompts)):
+        path = run.samples / f"{step:06d}-{number}.png"
+        Image.new("RGB", (64, 64), (step, step, step)).save(path)
+        writer.write(Sample(step=step, path=f"samples/{path.name}", prompt="TOK"))
+
+
+def test_the_newest_sample_pictures_stand_beside_the_first_ones(ended: RunDir) -> None:
+    add_samples(ended, [11, 22, 33, 44, 55])
+    drawn = shown_by(ended)
+    for step, is_shown in {11: True, 22: False, 33: False, 44: True, 55: True}.items():
+        assert (f"38;2;{step};{step};{step}" in drawn) == is_shown
+    lines = [line for line in drawn.splitlines() if "▀" in line]
+    assert "11;11;11" in lines[0] and "55;55;55" in lines[0]
+
+
+def test_each_prompt_has_a_row_of_its_own(ended: RunDir) -> None:
+    add_samples(ended, [11, 22], prompts=2)
+    rows = [line for line in shown_by(ended).split("sample samples")[-1].splitlines() if "▀" in line]
+    assert len(rows) == 2 * (31 // 2)
+
+
+def test_a_low_terminal_shows_the_pictures_and_no_charts(ended: RunDir) -> None:
+    assert "learning rate" in shown_by(ended, width=80, height=24)
+    add_samples(ended, [11, 22])
+    low = shown_by(ended, width=80, height=24)
+    assert "▀" in low and "step 40/40" in low and "learning rate" not in low
+
+
+@pytest.mark.parametrize(
+    "terminal",
+    [{"color_system": None}, {"no_color": True}, {"force_terminal": False}, {"_environ": {"TERM": "dumb"}}],
+    ids=["no colours", "NO_COLOR", "a pipe", "a dumb terminal"],
+)
+def test_where_there_are_no_colours_the_path_is_all_that_is_said(ended: RunDir, terminal: dict[str, Any]) -> None:
+    add_samples(ended, [11])
+    drawn = shown_by(ended, **terminal)
+    assert "▀" not in drawn and "samples/000011-0.png" in drawn
+
+
+def test_a_sample_picture_that_is_gone_or_broken_is_said_to_be_so(ended: RunDir) -> None:
+    add_samples(ended, [11, 22, 33])
+    (ended.samples / "000011-0.png").unlink()
+    (ended.samples / "000022-0.png").write_text("no picture \x1b[31m")
+    drawn = shown_by(ended)
+    assert "000011-0.png is gone." in drawn and "cannot be read" in drawn and "33;33;33" in drawn
 
 
 @pytest.mark.parametrize(

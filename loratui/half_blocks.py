@@ -1,0 +1,106 @@
+"""Pictures in half blocks, two pixels to a cell, for terminals with colours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+from rich.color import Color
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.segment import Segment
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from curation.errors import CurationError
+from curation.text import visible
+
+LEAST_COLUMNS, MOST_COLUMNS = 24, 32
+"""Of a small picture: fewer do not show what it is, more leave no room for a second one."""
+MOST_IN_A_ROW = 4
+GAP = 2
+COLOURS = {"256", "truecolor", "windows"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture, or the file that holds it, and the words under it."""
+
+    picture: Image.Image | Path
+    label: str
+
+
+class HalfBlocks:
+    """A picture as rich draws it."""
+
+    def __init__(self, lines: Sequence[Sequence[Segment]]) -> None:
+        self.lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.lines:
+            yield from line
+            yield Segment.line()
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        width = max((len(line) for line in self.lines), default=0)
+        return Measurement(width, width)
+
+
+def shows_pictures(console: Console) -> bool:
+    """Whether it is a terminal with the colours for them, and colours are not switched off (NO_COLOR)."""
+    coloured = console.color_system in COLOURS and not console.no_color
+    return console.is_terminal and not console.is_dumb_terminal and coloured
+
+
+def places_in_a_row(width: int) -> tuple[int, int]:
+    """How many small pictures stand side by side in a terminal of `width` columns, and the columns of each."""
+    count = max(1, min(MOST_IN_A_ROW, width // (LEAST_COLUMNS + GAP)))
+    return count, max(1, min(MOST_COLUMNS, width // count - GAP))
+
+
+def side_by_side(row: Sequence[Shown], columns: int) -> RenderableType:
+    """Small pictures, `columns` wide, each over its words. A file that cannot be read is said to be so in its place."""
+    grid = Table.grid(padding=(0, GAP, 0, 0))
+    for _ in row:
+        grid.add_column(width=columns)
+    grid.add_row(*[_drawn(shown.picture, columns) for shown in row])
+    grid.add_row(*[Text(visible(shown.label), style="dim") for shown in row])
+    return grid
+
+
+def half_blocks(image: Image.Image, width: int, height: int) -> list[list[Segment]]:
+    """The RGB picture, made smaller to fit `width` by `height` cells, each an upper half block on a coloured ground."""
+    import numpy as np  # 80 ms
+
+    scale = min(1.0, width / image.width, 2 * height / image.height)
+    size = (max(1, round(scale * image.width)), max(1, round(scale * image.height)))
+    pixels = np.asarray(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
+    return [
+        [Segment("▀", _style(up, down)) for up, down in zip(top, bottom, strict=True)]
+        for top, bottom in zip(pixels[::2].tolist(), pixels[1::2].tolist(), strict=False)
+    ]
+
+
+def _drawn(picture: Image.Image | Path, columns: int) -> RenderableType:
+    if isinstance(picture, Image.Image):
+        return HalfBlocks(half_blocks(picture, columns, columns))
+    try:
+        return HalfBlocks(_half_blocks_of(picture, picture.stat().st_mtime_ns, columns))
+    except CurationError as error:
+        return Text(error.problem)
+    except OSError:
+        return Text(f"{visible(picture.name)} is gone.")
+
+
+@lru_cache(maxsize=64)
+def _half_blocks_of(path: Path, _modified: int, columns: int) -> list[list[Segment]]:
+    """Those of a file, read once as long as it stays as it is: a live display draws it twice a second."""
+    from curation.photo import load_rgb  # 80 ms, with numpy
+
+    return half_blocks(load_rgb(path), columns, columns)
+
+
+def _style(up: list[int], down: list[int]) -> Style:
+    return Style(color=Color.from_rgb(*up), bgcolor=Color.from_rgb(*down))
