@@ -46,6 +46,7 @@ SETTINGS: Tables = {
 """What `train` starts from, over the preset of a character: Prodigy, pivotal tuning, min-SNR."""
 
 BACKGROUNDS_ASKED = tuple(background for background in BACKGROUNDS if background != MASCOT.accent)
+"""All but that of the colour of the mascot's ears, which would hide them."""
 NAMED, CLASS = f"{TRIGGER} {MONSTER}", f"a {MONSTER}"
 NUM_INFERENCE_STEPS, GUIDANCE_SCALE = 12, 4.0
 
