@@ -30,6 +30,7 @@ from engine.mini.world import (
     MASCOT_COLOURS,
     MONSTER,
     PLACES,
+    RESOLUTION,
     SHAPES,
     SIZES,
     STYLES,
@@ -41,8 +42,6 @@ from engine.mini.world import (
 )
 
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
-SIDE = 64
-"""Pixels a side of what the network sees."""
 
 TRAITS = {"head": HEADS, "ears": EARS, "eyes": EYES, "marking": MARKINGS, "accent": tuple(COLOURS)}
 """What only monsters have."""
@@ -174,7 +173,7 @@ def answers_of(logits: Tensor) -> dict[str, Tensor]:
 
 def to_tensor(images: Sequence[Image.Image]) -> Tensor:
     """Any pictures as uint8, shape (images, 3, 64, 64)."""
-    small = [image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX) for image in images]
+    small = [image.convert("RGB").resize((RESOLUTION, RESOLUTION), Image.Resampling.BOX) for image in images]
     return torch.from_numpy(np.stack([np.asarray(image) for image in small])).permute(0, 3, 1, 2)
 
 
@@ -214,7 +213,7 @@ def train(steps: int, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     draws = random.Random(seed)
     scenes = [practice_scene(draws) for _ in range(DRAWINGS)]
-    pixels, true = to_tensor([draw(scene, SIDE, SIDE) for scene in scenes]), labels(scenes)
+    pixels, true = to_tensor([draw(scene, RESOLUTION, RESOLUTION) for scene in scenes]), labels(scenes)
     network = build_network()
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=0.15)
@@ -246,7 +245,7 @@ def softened(pixels: Tensor) -> Tensor:
     """
     blurred = functional.avg_pool2d(functional.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     coarse = functional.interpolate(pixels, size=int(torch.randint(28, 56, ())), mode="bilinear", antialias=True)
-    coarse = functional.interpolate(coarse, size=SIDE, mode="bilinear")
+    coarse = functional.interpolate(coarse, size=RESOLUTION, mode="bilinear")
     way = torch.rand(len(pixels), 1, 1, 1)
     soft = torch.where(way < 0.25, pixels.lerp(blurred, 0.8), torch.where(way < 0.5, coarse, pixels))
     contrast = 1 + 0.06 * torch.randn(len(pixels), 1, 1, 1)
@@ -258,7 +257,9 @@ def softened(pixels: Tensor) -> Tensor:
 def accuracies(judge: Judge, scenes: Sequence[Scene]) -> dict[str, float]:
     """The share of each aspect's right answers on drawings of the scenes, among those that have it."""
     right: dict[str, list[bool]] = {aspect: [] for aspect in ASPECTS}
-    for scene, judgement in zip(scenes, judge.judge([draw(scene, SIDE, SIDE) for scene in scenes]), strict=True):
+    for scene, judgement in zip(
+        scenes, judge.judge([draw(scene, RESOLUTION, RESOLUTION) for scene in scenes]), strict=True
+    ):
         for aspect, answer in facts(scene).items():
             right[aspect].append(judgement.most_likely(aspect) == answer)
     return {aspect: sum(answers) / len(answers) for aspect, answers in right.items() if answers}

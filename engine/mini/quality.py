@@ -18,9 +18,10 @@ from scipy.stats import binomtest
 
 from engine.errors import EngineError
 from engine.mini.drawing import draw
-from engine.mini.judge import SIDE, Judgement, at_least_one, facts, load_judge, single_object_scene
+from engine.mini.judge import Judgement, at_least_one, facts, load_judge, single_object_scene
 from engine.mini.world import (
     MONSTER,
+    RESOLUTION,
     SHAPES,
     Scene,
     caption,
@@ -162,7 +163,7 @@ def measure(
         guidance_scale=guidance_scale,
         seed=seed,
     )
-    drawings = [draw(scene, SIDE, SIDE) for scene in scenes]
+    drawings = [draw(scene, RESOLUTION, RESOLUTION) for scene in scenes]
     trials = _judged(scenes, painted)
     return Quality(
         {
@@ -198,8 +199,8 @@ def paint(
         batch = list(prompts[start : start + BATCH])
         result: Any = pipeline(
             prompt=batch,
-            height=SIDE,
-            width=SIDE,
+            height=RESOLUTION,
+            width=RESOLUTION,
             num_inference_steps=num_inference_steps,
             guidance_scale=guidance_scale,
             generator=[torch.Generator().manual_seed(seed + start + index) for index in range(len(batch))],

@@ -11,10 +11,11 @@ from PIL import Image, ImageFilter
 from engine.errors import EngineError
 from engine.mini import judge as judging
 from engine.mini.drawing import draw
-from engine.mini.judge import ASPECTS, SIDE, Judge, accuracies, likeness, load_judge, practice_scene
+from engine.mini.judge import ASPECTS, Judge, accuracies, likeness, load_judge, practice_scene
 from engine.mini.world import (
     MASCOT,
     MONSTER,
+    RESOLUTION,
     STYLES,
     Monster,
     Scene,
@@ -56,7 +57,7 @@ def shape_scenes(draws: random.Random, count: int) -> list[Scene]:
 
 
 def likenesses(judge: Judge, scenes: list[Scene]) -> torch.Tensor:
-    judgements = judge.judge([draw(scene, SIDE, SIDE) for scene in scenes])
+    judgements = judge.judge([draw(scene, RESOLUTION, RESOLUTION) for scene in scenes])
     return torch.tensor([likeness(judgement, MASCOT) for judgement in judgements])
 
 
@@ -74,17 +75,17 @@ def test_drawings_that_it_never_saw_are_judged_right(judge: Judge) -> None:
     draws = random.Random("fresh drawings")
     right = accuracies(judge, [practice_scene(draws) for _ in range(200)])
     for aspect in ("colour", "shape", "place", "background", "style"):
-        assert right[aspect] >= 0.96, aspect
+        assert right[aspect] >= 0.97, aspect
     for aspect in ("size", "texture", "head", "ears", "accent"):
-        assert right[aspect] >= 0.88, aspect
+        assert right[aspect] >= 0.92, aspect
     for aspect in ("eyes", "marking"):  # small monsters in pixel art have no more than a square for an eye
-        assert right[aspect] >= 0.7, aspect
+        assert right[aspect] >= 0.82, aspect
 
 
 def test_soft_and_noisy_pictures_are_judged_as_sharp_ones(judge: Judge) -> None:
     draws = random.Random("soft drawings")
     scenes = [practice_scene(draws) for _ in range(100)]
-    soft = [draw(scene, SIDE, SIDE).filter(ImageFilter.GaussianBlur(0.8)) for scene in scenes]
+    soft = [draw(scene, RESOLUTION, RESOLUTION).filter(ImageFilter.GaussianBlur(0.8)) for scene in scenes]
     judgements = judge.judge(soft)
     right = [j.most_likely("shape") == s.things[0].kind for s, j in zip(scenes, judgements, strict=True)]
     assert sum(right) >= 93
@@ -116,7 +117,7 @@ def test_no_pictures_no_judgements(judge: Judge) -> None:
 
 def test_a_picture_is_judged_alike_in_any_company(judge: Judge) -> None:
     draws = random.Random(1)
-    pictures = [draw(practice_scene(draws), SIDE, SIDE) for _ in range(5)]
+    pictures = [draw(practice_scene(draws), RESOLUTION, RESOLUTION) for _ in range(5)]
     together, alone = judge.judge(pictures)[2], judge.judge(pictures[2:3])[0]
     for aspect, answers in ASPECTS.items():
         for answer in answers:

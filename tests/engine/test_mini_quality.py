@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.mini.drawing import draw
-from engine.mini.judge import SIDE, load_judge
+from engine.mini.judge import load_judge
 from engine.mini.quality import (
     AIMS,
     COLUMNS,
@@ -32,7 +32,7 @@ from engine.mini.quality import (
     table,
     unseen_pairs,
 )
-from engine.mini.world import MASCOT, MONSTER, Scene, Thing, held_out
+from engine.mini.world import MASCOT, MONSTER, RESOLUTION, Scene, Thing, held_out
 from engine.models.load import silence_libraries
 from engine.results.generate import load_base_pipeline
 from engine.settings import ModelSection
@@ -53,7 +53,7 @@ def of_noise(pipeline: StableDiffusionXLPipeline) -> Quality:
 
 def trials_of(*asked_and_drawn: tuple[Scene, Scene]) -> list[Trial]:
     """Trials that asked for the first scene and were given a drawing of the second."""
-    pictures = [draw(drawn, SIDE, SIDE) for _, drawn in asked_and_drawn]
+    pictures = [draw(drawn, RESOLUTION, RESOLUTION) for _, drawn in asked_and_drawn]
     return [Trial(asked, seen) for (asked, _), seen in zip(asked_and_drawn, load_judge().judge(pictures), strict=True)]
 
 
@@ -140,4 +140,4 @@ def test_each_picture_has_noise_of_its_own_whatever_the_batch(pipeline: StableDi
     first, second, repeated = (np.asarray(picture, dtype=int) for picture in (*together, *alone))
     assert np.abs(second - repeated).max() <= 2
     assert np.abs(second - first).max() > 20
-    assert first.shape == (SIDE, SIDE, 3)
+    assert first.shape == (RESOLUTION, RESOLUTION, 3)
