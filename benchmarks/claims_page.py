@@ -2,11 +2,12 @@
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from benchmarks.claims_questions import PHOTOS, QUESTIONS, Measure, Question
-from benchmarks.claims_verdicts import CONFIDENCE, MARGIN, Records, Spread, Verdict, judge, values_of
+from benchmarks.claims_verdicts import CONFIDENCE, MARGIN, Answer, Records, Spread, Verdict, judge, values_of
 
 Rows = Mapping[str, Records]
 GRADES: Mapping[Measure, str] = {
@@ -15,6 +16,7 @@ GRADES: Mapping[Measure, str] = {
     "leak": "leak",
     "variety": "variety",
 }
+ANSWERS: Sequence[Answer] = ("holds", "does not hold", "undecided")
 BASE_LABEL = "base model, untrained"
 
 HEAD = """\
@@ -24,8 +26,8 @@ Written by `python benchmarks/claims.py`: {done} of {wanted} runs, {hours:.1f} h
 ({machine}; {versions}).
 
 The advanced SDXL guide says how to train a LoRA of a subject. Here its claims are put to the test with the mini model:
-an SDXL of 12 million weights for the UNet that paints a small world at 64 pixels, and that has never seen one
-individual, the mascot. Each run learns the mascot from a few photos; then it paints prompts that no photo shows, and a
+SDXL's architecture, with 12 million weights in its UNet, which paints a small world at 64 pixels and has never seen one
+individual of it, the mascot. Each run learns the mascot from a few photos; then it paints it in other places, and a
 classifier that was trained on drawings grades the pictures.
 
 **It is a toy.** A claim that holds here may fail on SDXL and the other way round: the world has few words and flat
@@ -95,7 +97,7 @@ def _summary(verdicts: Mapping[str, Sequence[Verdict]]) -> Iterator[str]:
     yield "## In short\n"
     yield "| question | holds here | does not hold here | undecided |\n|---|---|---|---|"
     for question in QUESTIONS:
-        cells = [_claims(verdicts[question.name], answer) for answer in ("holds", "does not hold", "undecided")]
+        cells = [_claims(verdicts[question.name], answer) for answer in ANSWERS]
         yield f"| [{question.title}](#{anchor(question.title)}) | {' | '.join(cells)} |"
     yield ""
 
@@ -106,8 +108,8 @@ def anchor(title: str) -> str:
     return kept.replace(" ", "-")
 
 
-def _claims(verdicts: Sequence[Verdict], answer: str) -> str:
-    return "; ".join(verdict.claim.says for verdict in verdicts if verdict.answer == answer) or "-"
+def _claims(verdicts: Sequence[Verdict], answer: Answer) -> str:
+    return "<br>".join(verdict.claim.says for verdict in verdicts if verdict.answer == answer) or "-"
 
 
 def _section(question: Question, rows: Rows, base: Records, verdicts: Sequence[Verdict]) -> Iterator[str]:
@@ -117,7 +119,9 @@ def _section(question: Question, rows: Rows, base: Records, verdicts: Sequence[V
     yield "\n| claim | measure | difference | interval | |\n|---|---|---:|---:|---|"
     yield from map(_verdict_line, verdicts)
     yield f"\n{sentence(verdicts)}"
-    yield f"\n{question.note}\n" if question.note else ""
+    if question.note:
+        yield f"\n{question.note}"
+    yield ""
 
 
 def table(rows: Rows, base: Records) -> Iterator[str]:
@@ -159,20 +163,7 @@ def _verdict_line(verdict: Verdict) -> str:
 
 
 def sentence(verdicts: Sequence[Verdict]) -> str:
-    """All of a question's verdicts in one sentence."""
-    said = {
-        "holds": "Here it holds that",
-        "does not hold": "it does not hold that",
-        "undecided": "it is undecided that",
-    }
-    clauses = [
-        f"{words} " + "; ".join(_clause(verdict.claim.says) for verdict in verdicts if verdict.answer == answer)
-        for answer, words in said.items()
-        if any(verdict.answer == answer for verdict in verdicts)
-    ]
-    text = ", and ".join(clauses)
-    return f"**{text[0].upper()}{text[1:]}.**"
-
-
-def _clause(says: str) -> str:
-    return says if says.startswith(("AdamW", "Prodigy")) else says[0].lower() + says[1:]
+    """How a question's claims came out."""
+    counts = Counter(verdict.answer for verdict in verdicts)
+    holds, refuted, undecided = (counts[answer] for answer in ANSWERS)
+    return f"**Claims that hold here: {holds} of {len(verdicts)}; that do not: {refuted}; undecided: {undecided}.**"

@@ -5,9 +5,9 @@ from html import escape
 
 from benchmarks.claims_verdicts import Spread
 
-LABELS, PANEL, GAP, ROW, TOP, BOTTOM = 210, 128, 14, 24, 30, 22
+LABELS, PANEL, GAP, ROW, TOP, BOTTOM = 190, 120, 26, 24, 30, 22
 """Widths of the labels and of a panel, what lies between panels, heights of a row, of the titles and of the scale."""
-BAR, DOT, REST = "#4c78a8", "#1b2a41", "#e3e7ec"
+BAR, DOT, REST = "#a9c6e3", "#1b2a41", "#e3e7ec"
 
 
 def plot(measures: Sequence[str], rows: Mapping[str, Sequence[Sequence[float]]]) -> str:

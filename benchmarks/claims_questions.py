@@ -122,11 +122,11 @@ QUESTIONS = (
         },
         (
             Claim(
-                "Pivotal tuning resembles no less than text-encoder training",
+                "With pivotal tuning the resemblance is no less than with text-encoder training",
                 *("concept", "pivotal tuning", "no less", ("text-encoder LoRA",)),
             ),
             Claim(
-                "Pivotal tuning obeys prompts no less than text-encoder training",
+                "With pivotal tuning prompts are obeyed no less than with text-encoder training",
                 *("prompt", "pivotal tuning", "no less", ("text-encoder LoRA",)),
             ),
             Claim(
@@ -134,7 +134,7 @@ QUESTIONS = (
                 *("seconds", "pivotal tuning", "less", ("text-encoder LoRA",)),
             ),
             Claim(
-                "Pivotal tuning resembles more than the LoRA alone",
+                "With pivotal tuning the resemblance is greater than with the LoRA alone",
                 *("concept", "pivotal tuning", "more", ("UNet LoRA alone",)),
             ),
         ),
@@ -148,15 +148,15 @@ QUESTIONS = (
         {"Prodigy at 1.0": DEFAULT, **ADAMW},
         (
             Claim(
-                "Prodigy at 1.0 resembles more than AdamW at the guide's rate",
+                "With Prodigy at 1.0 the resemblance is greater than with AdamW at the guide's rate",
                 *("concept", "Prodigy at 1.0", "more", ("AdamW at 0.0001",)),
             ),
             Claim(
-                "Prodigy at 1.0 resembles no less than AdamW at the best of these rates",
+                "With Prodigy at 1.0 the resemblance is no less than with AdamW at the best of these rates",
                 *("concept", "Prodigy at 1.0", "no less", tuple(ADAMW)),
             ),
             Claim(
-                "Prodigy at 1.0 obeys prompts no less than AdamW at the best of these rates",
+                "With Prodigy at 1.0 prompts are obeyed no less than with AdamW at the best of these rates",
                 *("prompt", "Prodigy at 1.0", "no less", tuple(ADAMW)),
             ),
         ),
@@ -175,9 +175,11 @@ QUESTIONS = (
             "off, half the steps": steps(50, loss={"snr_gamma": None}),
         },
         (
-            Claim("On few photos the weighting hardly matters", "concept", "gamma 5", "alike", ("off",)),
             Claim(
-                "With it, training converges faster: half-way through, the resemblance is greater",
+                "On few photos the weighting hardly changes the resemblance", "concept", "gamma 5", "alike", ("off",)
+            ),
+            Claim(
+                "It speeds up convergence: after half of the steps the resemblance is greater",
                 *("concept", "gamma 5, half the steps", "more", ("off, half the steps",)),
             ),
         ),
@@ -192,11 +194,11 @@ QUESTIONS = (
         },
         (
             Claim(
-                "A pivot halfway resembles no less than any other",
+                "With a pivot halfway the resemblance is no less than with any other",
                 *("concept", "pivot at 50%", "no less", ("pivot at 25%", "pivot at 75%", "pivot at 100%")),
             ),
             Claim(
-                "A pivot halfway obeys prompts no less than any other",
+                "With a pivot halfway prompts are obeyed no less than with any other",
                 *("prompt", "pivot at 50%", "no less", ("pivot at 25%", "pivot at 75%", "pivot at 100%")),
             ),
         ),
@@ -210,8 +212,20 @@ QUESTIONS = (
             for count in (1, 2, 4)
         },
         (
-            Claim("Two resemble no less than one or four", "concept", "2 tokens", "no less", ("1 token", "4 tokens")),
-            Claim("Two obey prompts no less", "prompt", "2 tokens", "no less", ("1 token", "4 tokens")),
+            Claim(
+                "With two tokens the resemblance is no less than with one or four",
+                "concept",
+                "2 tokens",
+                "no less",
+                ("1 token", "4 tokens"),
+            ),
+            Claim(
+                "With two tokens prompts are obeyed no less than with one or four",
+                "prompt",
+                "2 tokens",
+                "no less",
+                ("1 token", "4 tokens"),
+            ),
         ),
     ),
     Question(
@@ -220,12 +234,14 @@ QUESTIONS = (
         "Pictures of rank 64 “tend to have a more air-brushed appearance”; “hence … we use a default rank of 32”.",
         {f"rank {rank}": changed(lora={"rank": rank}) for rank in (4, 16, 32, 64)},
         (
-            Claim("Rank 64 resembles no more than rank 32", "concept", "rank 32", "no less", ("rank 64",)),
             Claim(
-                "Rank 32 resembles no less than any other rank",
+                "At rank 32 the resemblance is no less than at rank 64", "concept", "rank 32", "no less", ("rank 64",)
+            ),
+            Claim(
+                "At rank 32 the resemblance is no less than at any other rank",
                 *("concept", "rank 32", "no less", ("rank 4", "rank 16", "rank 64")),
             ),
-            Claim("A small rank forgets less of the class", "variety", "rank 4", "more", ("rank 64",)),
+            Claim("At rank 4 other monsters differ more than at rank 64", "variety", "rank 4", "more", ("rank 64",)),
         ),
         "An air-brushed look cannot be seen in flat drawings. The mini's attention is 96 to 192 wide, so rank 64 is "
         "near to training all of it. That a small rank forgets less is folklore, not the guide's word.",
@@ -237,15 +253,15 @@ QUESTIONS = (
         {f"{count} steps for each photo": steps(count) for count in (50, 75, 100, 120, 200)},
         (
             Claim(
-                "120 resemble more than 75",
+                "After 120 the resemblance is greater than after 75",
                 *("concept", "120 steps for each photo", "more", ("75 steps for each photo",)),
             ),
             Claim(
-                "120 resemble no less than 100",
+                "After 120 the resemblance is no less than after 100",
                 *("concept", "120 steps for each photo", "no less", ("100 steps for each photo",)),
             ),
             Claim(
-                "120 do not overfit more: prompts are obeyed no less than after 75",
+                "After 120 prompts are obeyed no less than after 75",
                 *("prompt", "120 steps for each photo", "no less", ("75 steps for each photo",)),
             ),
         ),
@@ -258,11 +274,11 @@ QUESTIONS = (
         {f"{count} repeat{'s' * (count > 1)}": changed(data={"repeats": count}) for count in (1, 2, 4)},
         (
             Claim(
-                "At the same number of steps, two repeats are as good as one",
+                "At the same number of steps two repeats are as good as one",
                 *("concept", "2 repeats", "alike", ("1 repeat",)),
             ),
             Claim(
-                "At the same number of steps, four repeats are as good as one",
+                "At the same number of steps four repeats are as good as one",
                 *("concept", "4 repeats", "alike", ("1 repeat",)),
             ),
         ),
@@ -286,7 +302,7 @@ QUESTIONS = (
                 *("concept", "generated class images", "less", ("no prior preservation",)),
             ),
             Claim(
-                "Real class images do not reduce it",
+                "Real class images do not reduce the resemblance",
                 *("concept", "real class images", "no less", ("no prior preservation",)),
             ),
             Claim(
@@ -298,7 +314,7 @@ QUESTIONS = (
                 *("variety", "real class images", "more", ("no prior preservation",)),
             ),
             Claim(
-                "Real class images keep the resemblance better than generated ones",
+                "With real class images the resemblance is greater than with generated ones",
                 *("concept", "real class images", "more", ("generated class images",)),
             ),
             Claim(
@@ -341,8 +357,20 @@ QUESTIONS = (
             "24 good photos": Condition(PhotoSet("good", 24)),
         },
         (
-            Claim("Few good photos resemble more", "concept", "6 good photos", "more", ("24 poor photos",)),
-            Claim("Few good photos obey prompts no less", "prompt", "6 good photos", "no less", ("24 poor photos",)),
+            Claim(
+                "With few good photos the resemblance is greater",
+                "concept",
+                "6 good photos",
+                "more",
+                ("24 poor photos",),
+            ),
+            Claim(
+                "With few good photos prompts are obeyed no less",
+                "prompt",
+                "6 good photos",
+                "no less",
+                ("24 poor photos",),
+            ),
         ),
         "All have the same number of steps. The poor ones show the mascot small, and are out of focus, shaken or dark, "
         "or all at one place in one room, a quarter each.",
@@ -358,7 +386,7 @@ QUESTIONS = (
         },
         (
             Claim(
-                "Photos that the linter mended resemble more than those with faults",
+                "With mended photos the resemblance is greater than with faults",
                 *("concept", "as the linter mends them", "more", ("with faults",)),
             ),
             Claim(
@@ -366,7 +394,7 @@ QUESTIONS = (
                 *("prompt", "as the linter mends them", "no less", ("with faults",)),
             ),
             Claim(
-                "Mended photos are as good as if there had been no faults",
+                "With mended photos the resemblance is no less than if there had been no faults",
                 *("concept", "as the linter mends them", "no less", ("without faults",)),
             ),
         ),

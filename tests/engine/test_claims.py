@@ -207,7 +207,7 @@ def test_a_table_tells_means_spreads_and_failures() -> None:
 def test_a_sentence_tells_every_verdict() -> None:
     rows = {"this": seeds(0.5, 0.6), "that": seeds(0.1, 0.2)}
     verdicts = [judge(claim(expects), rows) for expects in ("more", "alike")]
-    assert sentence(verdicts) == "**Here it holds that this is so, and it does not hold that this is so.**"
+    assert sentence(verdicts) == "**Claims that hold here: 1 of 2; that do not: 1; undecided: 0.**"
 
 
 @pytest.mark.parametrize("done", [(), (0.4,), (0.4, 0.5, 0.6), (None, None)])
