@@ -180,12 +180,17 @@ def generate(
     guidance_scale: float,
     seed: int,
     size: int,
+    from_base: bool = False,
 ) -> list[Image.Image]:
-    """One picture for each prompt from the run's exported files; trigger words in prompts become new tokens."""
+    """One picture for each prompt from the run's exported files; trigger words in prompts become new tokens.
+
+    from_base: from the run's base model alone instead, asked for the prompts as they are.
+    """
     config, device = run.config(), default_device()
-    tokens = run_tokens(config)
+    dtype = compute_dtype(None, device)
+    tokens = {} if from_base else run_tokens(config)
     pixels = render(
-        load_run_pipeline(run, compute_dtype(None, device), device),
+        load_base_pipeline(config.model, dtype, device) if from_base else load_run_pipeline(run, dtype, device),
         [replace_abstractions(prompt, tokens) for prompt in prompts],
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,

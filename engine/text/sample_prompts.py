@@ -2,6 +2,7 @@
 
 import re
 
+from curation.triggers import trigger_pattern
 from engine.config import TrainConfig
 from engine.models.names import MINI
 from engine.settings import Kind
@@ -75,3 +76,14 @@ def class_noun(config: TrainConfig) -> str:
         return after[1]
     words = re.findall(r"\w[\w'-]*", config.prior.class_prompt or "")
     return words[-1] if words else ""
+
+
+def base_prompt(prompt: str, config: TrainConfig) -> str:
+    """The prompt in words that the base model knows: without the trigger word, which means nothing to it.
+
+    Where the prompt does not say what the concept is, the class noun stands in the trigger word's place.
+    """
+    noun = class_noun(config)
+    is_said = re.search(rf"(?<!\w){re.escape(noun)}(?!\w)", prompt) is not None
+    words = trigger_pattern(config.concept.token_abstraction).sub(lambda _: "" if is_said else noun, prompt)
+    return " ".join(words.split())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +16,11 @@ from loratui.commands.options import RunName, RunsDir
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from engine.results.contact_sheet import Row
+
 SHEET = "contact-sheet.png"
+PROMPTS_IN_A_ROW = 4
+"""On the sheet, where each prompt has one picture."""
 
 
 def generate(
@@ -34,9 +40,20 @@ def generate(
     size: Annotated[
         int | None, typer.Option(min=64, help="Side in pixels, a multiple of 8; the run's resolution without it.")
     ] = None,
+    compare_base: Annotated[
+        bool,
+        typer.Option(
+            "--compare-base",
+            help="The base model's own above them: the same seeds, without the trigger word.",
+        ),
+    ] = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Make pictures from a run's exported files, on one contact sheet; prints its path."""
+    """Make pictures from a run's exported files, on one contact sheet; prints its path.
+
+    A terminal with colours shows them too. With --compare-base a row of the base model's pictures stands above each row
+    of the LoRA's: what the prompt alone gives, the class noun in the trigger word's place, and what was learned.
+    """
     from engine.errors import EngineError
     from engine.extras import require
     from engine.rundir import find_run
@@ -50,20 +67,26 @@ def generate(
     _silence()
     from engine.results.contact_sheet import contact_sheet
     from engine.results.generate import generate as generate_images
-    from engine.text.sample_prompts import sample_prompts
+    from engine.text.sample_prompts import base_prompt, sample_prompts
 
     config = run.config()
     captions = [text for text in prompt or [sample_prompts(config)[0]] for _ in range(num_images)]
-    images = generate_images(
+    paint = partial(
+        generate_images,
         run,
-        captions,
         num_inference_steps=steps or config.sample.num_inference_steps,
         guidance_scale=config.sample.guidance_scale if guidance_scale is None else guidance_scale,
         seed=seed,
         size=size or config.data.resolution,
     )
-    sheet = contact_sheet(images, captions, columns=num_images)
-    typer.echo(_save_pictures(images, sheet, output or run.samples / SHEET))
+    learned = _Pictures(captions, paint(captions), "with the LoRA" if compare_base else "")
+    series = [learned]
+    if compare_base:
+        asked = [base_prompt(text, config) for text in captions]
+        series = [_Pictures(asked, paint(asked, from_base=True), "base model"), learned]
+    _show(series)
+    sheet = contact_sheet(_rows(series, num_images if num_images > 1 else PROMPTS_IN_A_ROW))
+    typer.echo(_save_pictures(learned.images, sheet, output or run.samples / SHEET))
 
 
 def export(
@@ -111,6 +134,40 @@ def verify(
     else:
         typer.echo(visible(f"{run.name}: {'verified' if verification.ok else 'NOT verified'}: {verification.message}"))
     raise typer.Exit(0 if verification.ok else 1)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """One model's pictures.  captions: what each was asked for.  heading: the model, where there are two."""
+
+    captions: Sequence[str]
+    images: Sequence[Image]
+    heading: str
+
+
+def _rows(series: Sequence[_Pictures], columns: int) -> list[Row]:
+    """The pictures in rows of `columns`; the same ones of each model stand one above the other."""
+    from engine.results.contact_sheet import Row
+
+    parts = [slice(start, start + columns) for start in range(0, len(series[0].images), columns)]
+    return [Row(one.images[part], one.captions[part], one.heading) for part in parts for one in series]
+
+
+def _show(series: Sequence[_Pictures]) -> None:
+    """Draw the pictures in the terminal, where it has the colours for them."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from loratui.half_blocks import Shown, places_in_a_row, shows_pictures, side_by_side
+
+    console = Console()
+    if not shows_pictures(console):
+        return
+    count, columns = places_in_a_row(console.width)
+    for row in _rows(series, count):
+        if row.heading:
+            console.print(Text(row.heading, "bold"))
+        console.print(side_by_side([Shown(*pair) for pair in zip(row.images, row.captions, strict=True)], columns))
 
 
 def _save_pictures(images: Sequence[Image], sheet: Image, target: Path) -> Path:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from engine.errors import EngineError
 from engine.models.load import Models, load_models
-from engine.results.contact_sheet import MARGIN, SMALLEST_CELL, contact_sheet
+from engine.results.contact_sheet import MARGIN, SMALLEST_CELL, Row, contact_sheet
 from engine.results.generate import generate, load_run_pipeline, sample_images
 from engine.text.tokens import insert_placeholders
 from tests.engine.conftest import MakeRun
@@ -55,6 +55,13 @@ def test_a_runs_pictures_come_from_its_exported_files(make_run: MakeRun) -> None
         generate(run, ["TOK"], seed=0, **SETTINGS)
 
 
+def test_the_base_models_pictures_know_nothing_of_the_run(make_run: MakeRun, tiny_models: Models) -> None:
+    run, _, _ = make_run("dog")
+    base = generate(run, ["a dog"], seed=3, from_base=True, **SETTINGS)
+    assert pixels(base) == pixels(sample_images(tiny_models, ["a dog"], seed=3, **SETTINGS))
+    assert pixels(base) != pixels(generate(run, ["a dog"], seed=3, **SETTINGS))
+
+
 def test_a_runs_pipeline_decodes_with_the_vae_of_training(make_run: MakeRun) -> None:
     """A VAE cast to bf16 and back draws other pictures than the samples that were seen in training."""
     run, models, _ = make_run("dog", dtype="bfloat16")
@@ -74,7 +81,7 @@ def test_files_that_cannot_be_loaded_are_told(make_run: MakeRun) -> None:
 def test_a_contact_sheet_shows_every_picture_above_its_caption() -> None:
     colours = ["red", "green", "blue"]
     images = [Image.new("RGB", (64, 64), colour) for colour in colours]
-    sheet = contact_sheet(images, ["one", "two\x1b[2J", "three " * 40], columns=2)
+    sheet = contact_sheet([Row(images[:2], ["one", "two\x1b[2J"]), Row(images[2:], ["three " * 40])])
     step = SMALLEST_CELL + MARGIN
     assert sheet.width == 2 * step + MARGIN
     assert sheet.height > 2 * step
@@ -84,3 +91,14 @@ def test_a_contact_sheet_shows_every_picture_above_its_caption() -> None:
         assert sheet.getpixel(place) == Image.new("RGB", (1, 1), colour).getpixel((0, 0))
     caption = np.asarray(sheet.convert("L"))[MARGIN + SMALLEST_CELL : row, :step]
     assert caption.min() < 64
+
+
+def test_a_heading_stands_above_its_row() -> None:
+    image = Image.new("RGB", (64, 64), "red")
+    bare = contact_sheet([Row([image], ["one"]), Row([image], ["one"])])
+    headed = contact_sheet([Row([image], ["one"], "base model"), Row([image], ["one"], "with the LoRA")])
+    room = (headed.height - bare.height) // 2
+    assert room > 0
+    for top in (0, headed.height // 2):
+        assert np.asarray(headed.convert("L"))[top : top + room].min() < 64
+    assert headed.getpixel((MARGIN + 80, MARGIN + room + 80)) == (255, 0, 0)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from curation.triggers import trigger_pattern
 from engine.config import TrainConfig, compose
 from engine.mini.world import PLACES, SCENERY, STYLES
-from engine.text.sample_prompts import BY_KIND, sample_prompts
+from engine.text.sample_prompts import BY_KIND, base_prompt, sample_prompts
 
 
 def config(kind: str = "object", instance_prompt: str | None = None, **tables: dict[str, object]) -> TrainConfig:
@@ -64,3 +64,17 @@ def test_every_default_prompt_but_ones_own_names_the_trigger_word(kind: str, wor
 @pytest.mark.parametrize("kind", sorted(BY_KIND))
 def test_every_kind_has_prompts_besides_the_instance_prompt(kind: str) -> None:
     assert len(sample_prompts(config(kind, "a photo of TOK"))) > 1
+
+
+@pytest.mark.parametrize(
+    ("instance_prompt", "prompt", "asked"),
+    [
+        ("a photo of a TOK monster", "a cartoon of a TOK monster, at night", "a cartoon of a monster, at night"),
+        ("a photo of a TOK monster", "a cartoon of a TOK at night", "a cartoon of a monster at night"),
+        ("a photo of TOK", "a cartoon of TOK at night", "a cartoon of at night"),
+        ("a photo of a TOK monster", "TOKYO at night, a monster", "TOKYO at night, a monster"),
+    ],
+    ids=["the noun is said", "the noun takes its place", "no noun is known", "another word"],
+)
+def test_the_base_model_is_asked_without_the_trigger_word(instance_prompt: str, prompt: str, asked: str) -> None:
+    assert base_prompt(prompt, config(instance_prompt=instance_prompt)) == asked

@@ -1,8 +1,11 @@
 """The program as its users start it."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +26,29 @@ def run_loratui(*arguments: str | Path, **options: Any) -> subprocess.CompletedP
         timeout=PATIENCE_SECONDS,
         **options,
     )
+
+
+def run_in_a_terminal(*arguments: str | Path, rows: int = 50, columns: int = 100, **environment: str) -> str:
+    """Run `loratui` to its end in a terminal of 256 colours; returns all that it wrote there."""
+    ours, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (rows, columns))
+    program = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+    )
+    os.close(terminal)
+    written = b""
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        try:
+            while part := screen.read(65536):
+                written += part
+        except OSError:  # EIO: the program has let go of it
+            pass
+    program.wait(PATIENCE_SECONDS)
+    return written.decode()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from engine.errors import EngineError
 from loratui.commands import results
 from loratui.commands.results import SHEET
+from tests.loratui.program import run_in_a_terminal
 
 pytestmark = pytest.mark.usefixtures("finished_run")
 
@@ -53,6 +54,26 @@ def test_a_folder_gets_every_picture_and_the_sheet(finished_run: Path, tmp_path:
     assert (code, said) == (0, f"{folder / SHEET}\n")
     assert sorted(path.name for path in folder.iterdir()) == ["000.png", "001.png", SHEET]
     assert Image.open(folder / "000.png").size == (64, 64)
+
+
+def test_the_base_models_pictures_stand_above_those_with_the_lora(finished_run: Path, tmp_path: Path) -> None:
+    heights, pictures = [], []
+    for extra, name in (((), "alone"), (("--compare-base",), "compared")):
+        prompts = ["--prompt", "TOK in the snow", "--prompt", "a TOK", "--num-images", 1, "--steps", 1]
+        code, said = run("generate", finished_run, *prompts, *extra, "--output", tmp_path / name)
+        assert (code, said) == (0, f"{tmp_path / name / SHEET}\n")
+        heights.append(Image.open(tmp_path / name / SHEET).height)
+        pictures.append([path.read_bytes() for path in sorted((tmp_path / name).glob("0*.png"))])
+    assert heights[1] > 1.9 * heights[0]
+    assert pictures[0] == pictures[1] and len(pictures[0]) == 2
+
+
+def test_a_terminal_with_colours_shows_the_pictures_and_then_the_path(finished_run: Path, tmp_path: Path) -> None:
+    words = ["generate", finished_run, "--compare-base", "--steps", "1", "--output", tmp_path / "a.png"]
+    drawn = run_in_a_terminal(*words)
+    assert drawn.index("base model") < drawn.index("with the LoRA") < drawn.index("a.png")
+    assert drawn.count("▀") > 2 * 24 * 12
+    assert "▀" not in run_in_a_terminal(*words, NO_COLOR="1")
 
 
 def test_export_writes_the_same_files_elsewhere(finished_run: Path, tmp_path: Path) -> None:
