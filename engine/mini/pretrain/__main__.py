@@ -4,12 +4,14 @@ It goes on where it was killed: all that it has done lies in the working folder.
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionXLPipeline
 
+from curation.atomic import write_text
 from engine.mini.architecture import merges, new_scheduler
 from engine.mini.model import MINI
 from engine.mini.pretrain.autoencoder import train_autoencoder
@@ -40,7 +42,10 @@ def main() -> None:
 
 
 def save(vae: torch.nn.Module, painter: torch.nn.ModuleDict, folder: Path) -> None:
-    """Write the pipeline in fp16, as `save_pretrained` lays it out."""
+    """Write the pipeline in fp16, as `save_pretrained` lays it out.
+
+    The text encoders' configs ask for float32, since transformers heeds them and diffusers loads all else in that.
+    """
     tokenizer, tokenizer_2 = sdxl_tokenizers(merges())
     pipeline = StableDiffusionXLPipeline(
         vae=vae,  # pyright: ignore[reportArgumentType]
@@ -51,6 +56,9 @@ def save(vae: torch.nn.Module, painter: torch.nn.ModuleDict, folder: Path) -> No
         add_watermarker=False,
     )
     pipeline.to(torch.float16).save_pretrained(folder)
+    for part in ("text_encoder", "text_encoder_2"):
+        config = folder / part / "config.json"
+        write_text(config, json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
