@@ -1,4 +1,4 @@
-"""Draw docs/images/*.svg from the running TUI: the demo's photos, a caption typed, a tiny model training.
+"""Draw docs/images/*.svg from the running TUI: the demo's photos, a caption typed, the mini model training.
 
 Run it from the repository's root: uv run python docs/screenshots.py
 """
@@ -16,13 +16,12 @@ from engine.launcher import wait
 from loratui.app import LoratuiApp
 from loratui.demo_photos import write_demo_photos
 from loratui.project import Project
-from loratui.recipe import KIND, MAIN_SETTINGS, RESOLUTION
+from loratui.recipe import KIND, MAIN_SETTINGS
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (100, 32)
-SHOWN, CAPTION = "face.jpg", "a photo of TOK, an astronaut, smiling, close-up, a flag behind her"
-SAMPLES_SUFFICE = "256"  # the sample photos are small, which is said of each of them at 1024
-TINY = {"Model": "tiny", "Resolution": "64", "Steps": "200", "Rank": "4"}
+SHOWN, CAPTION = "cut-out.png", "a photo of a TOK monster in the middle on a white background"
+MINI = {"Model": "mini", "Resolution": "64", "Steps": "200", "Rank": "8"}
 
 
 async def draw(folder: Path) -> None:
@@ -31,8 +30,7 @@ async def draw(folder: Path) -> None:
     write_demo_photos(Path("photos"))
     project = Project(Path("runs"))
     project.open(Path("photos"))
-    project.choose(KIND, "person")
-    project.choose(RESOLUTION, SAMPLES_SUFFICE)
+    project.choose(KIND, "character")
     app = LoratuiApp(project)
     async with app.run_test(size=SIZE) as pilot:
         await _shoot(pilot, "photos", "1")
@@ -41,11 +39,10 @@ async def draw(folder: Path) -> None:
         await pilot.press("3", *"j" * [photo.name for photo in _photos(project)].index(SHOWN), "e")
         await pilot.press(*("space" if character == " " else character for character in CAPTION))
         await _shoot(pilot, "captions")
-        project.choose(RESOLUTION, "")
         await _shoot(pilot, "recipe", "escape", "4")
         for setting in MAIN_SETTINGS:
-            if setting.label in TINY:
-                project.choose(setting, TINY[setting.label])
+            if setting.label in MINI:
+                project.choose(setting, MINI[setting.label])
         await pilot.press("s")
         await _until(pilot, lambda: project.monitor is not None and project.monitor.step > 150)
         await _shoot(pilot, "train")

@@ -14,7 +14,6 @@ MODULES = {
         "datasets",
         "prodigyopt",
         "safetensors",
-        "skimage",
     ),
     "faces": ("insightface", "onnxruntime"),
 }

@@ -1,4 +1,4 @@
-"""`demo`: the whole road on sample photos and a tiny model, by the very commands that it prints."""
+"""`demo`: the whole road on drawn photos and the mini model, by the very commands that it prints."""
 
 from __future__ import annotations
 
@@ -16,17 +16,28 @@ from typing import Annotated
 import typer
 
 INTERRUPTED = 130
-CAPTION, LAST_CAPTION = "a photo of TOK", "a photo of TOK in warm evening light"
+TRIGGER = "TOK"
+WATCHED = "a photo of {subject} in the middle on a red background"
+"""What the sample pictures show while it trains."""
+NEW_PLACES = (
+    "a photo of {subject} at night",
+    "a cartoon of {subject} in the snow",
+    "pixel art of {subject} in the desert",
+    "a photo of {subject} on the right on a purple background",
+)
+"""What no photo shows: three sceneries, two styles and a colour."""
 
-# What makes the run short enough to watch: the tiny model, small pictures, few steps.
+# What makes the run short enough to watch: the mini model, its small pictures, few steps.
 DEMO_SETTINGS = (
-    "model.pretrained_model_name_or_path=tiny",
+    "model.pretrained_model_name_or_path=mini",
     "data.resolution=64",
+    "data.aspect_ratio_buckets=true",
     "lora.rank=8",
     "run.train_batch_size=4",
-    "run.max_train_steps=76",  # Prodigy's rate begins to rise after about 60
-    "run.checkpointing_steps=38",
-    "sample.num_inference_steps=4",
+    "run.max_train_steps=150",
+    "run.checkpointing_steps=75",
+    "sample.validation_steps=25",
+    "sample.num_inference_steps=20",
 )
 
 
@@ -50,15 +61,17 @@ def demo(
     ] = None,
     photos: Annotated[Path | None, typer.Option(help="A folder of photos to copy instead of the samples.")] = None,
 ) -> None:
-    """Go the whole road in about a minute, offline: lint, captions, training, verification, pictures.
+    """Go the whole road in about two minutes, offline: lint, captions, training, verification, pictures.
 
-    It runs the commands that it prints, on public-domain photos with planted faults and a tiny SDXL with random
-    weights, so the pictures at the end are noise. All goes to the output folder; the tiny model is kept in the cache.
+    It runs the commands that it prints, on drawn photos of a little monster with planted faults and on a miniature SDXL
+    that paints a small world, monsters among it, but does not know this one. In a terminal with colours one can watch
+    it learn. All goes to the output folder.
     """
     from rich.console import Console
     from rich.text import Text
 
     from engine.extras import require
+    from engine.mini.world import MONSTER
     from engine.rundir import free_name
 
     require("train", "loratui demo")
@@ -67,7 +80,7 @@ def demo(
     _lay_out(photos, folder / "photos")
     console = Console(highlight=False, soft_wrap=True)
     with _noting_interrupts() as interrupts:
-        for step in road(folder):
+        for step in road(folder, MONSTER if photos is None else None):
             console.print(Text(f"\n{step.why}", "bold"))
             console.print(Text(f"$ {step.command}", "cyan"))
             code = subprocess.run([sys.executable, "-m", "loratui", *step.arguments], check=False).returncode
@@ -78,12 +91,29 @@ def demo(
     console.print(Text(_farewell(folder)))
 
 
-def road(folder: Path) -> Iterator[Step]:
-    """The demo's commands, in order, made as they are needed: later ones look at what the earlier ones left."""
-    photos, fixed, config, runs = (folder / name for name in ("photos", "photos-fixed", "lora.toml", "runs"))
+def road(folder: Path, class_noun: str | None) -> Iterator[Step]:
+    """The demo's commands, in order, made as they are needed: later ones look at what the earlier ones left.
+
+    class_noun: what the sample photos show; None for photos of the user's own.
+    """
+    subject = f"a {TRIGGER} {class_noun}" if class_noun else TRIGGER
+    yield from _prepare(folder, class_noun, subject)
+    yield from _learn(folder, subject)
+
+
+def _prepare(folder: Path, class_noun: str | None, subject: str) -> Iterator[Step]:
+    """From a folder of photos to settings, and to photos worth training on, with captions."""
+    from loratui.demo_photos import FAR_AWAY
+
+    photos, fixed, config = (folder / name for name in ("photos", "photos-fixed", "lora.toml"))
+    settings = [
+        *DEMO_SETTINGS,
+        f"concept.instance_prompt=a photo of {subject}",
+        f"sample.validation_prompt={WATCHED.format(subject=subject)}",
+    ]
     yield Step(
-        "Settings: a preset for a person, and what makes this demo short.",
-        ["init", str(photos), "--kind", "person", "--output", str(config), *_repeat("--set", DEMO_SETTINGS)],
+        "Settings: a preset for a character, and what makes this demo short.",
+        ["init", str(photos), "--kind", "character", "--output", str(config), *_repeat("--set", settings)],
     )
     yield Step(
         "Check the photos, mend in a copy what can be mended, leave the rest out of it, and have the settings name it.",
@@ -96,36 +126,36 @@ def road(folder: Path) -> Iterator[Step]:
     yield Step("What does a rule look at, and why does it matter?", ["explain", "SET001"])
     if not fixed.exists():  # there was nothing to mend
         fixed = photos
-    yield Step("A caption for every photo.", ["caption", "set", str(fixed), CAPTION, "--empty"])
+    if class_noun:
+        yield Step(
+            "A note is for you to decide on. Here is little to learn from: most of the photo shows something else.",
+            ["exclude", str(fixed), FAR_AWAY, "--reason", "too far away"],
+        )
+    yield Step("A caption where there is none.", ["caption", "set", str(fixed), f"a photo of {subject}", "--empty"])
     yield Step(
-        "A better one where there is more to say.",
-        ["caption", "set", str(fixed), LAST_CAPTION, "--photo", last_trainable(fixed)],
+        "The trigger word in all of them. The looks, which none of them tells, are what it will stand for.",
+        ["caption", "trigger", str(fixed), TRIGGER, *(["--class-noun", class_noun] if class_noun else [])],
     )
     yield Step("They lie in metadata.jsonl.", ["caption", "list", str(fixed)])
     yield Step("Every edit is noted down, and `loratui undo` takes back the last.", ["history", str(fixed)])
+
+
+def _learn(folder: Path, subject: str) -> Iterator[Step]:
+    """From settings and photos to a LoRA, and to pictures with it."""
+    in_runs = ("--runs-dir", str(folder / "runs"))
+    prompts = [prompt.format(subject=subject) for prompt in NEW_PLACES]
     yield Step(
         "Train: pivotal tuning, Prodigy, min-SNR, in a process of its own.",
-        ["train", str(config), "--name", "demo", "--runs-dir", str(runs)],
+        ["train", str(folder / "lora.toml"), "--name", "demo", *in_runs],
     )
-    yield Step("Load the files as a user would, and compare.", ["verify", "demo", "--runs-dir", str(runs)])
+    yield Step("Load the files as a user would, and compare.", ["verify", "demo", *in_runs])
     yield Step(
-        "Pictures from them.",
+        "The trigger word where no photo shows it, below what the base model makes of the same words.",
         [
-            *("generate", "demo", "--runs-dir", str(runs), "--prompt", CAPTION),
+            *("generate", "demo", *in_runs, *_repeat("--prompt", prompts), "--num-images", "1", "--compare-base"),
             *("--output", str(folder / "contact-sheet.png")),
         ],
     )
-
-
-def last_trainable(photos: Path) -> str:
-    """The name of the last photo that training uses. Raises CurationError when it uses none."""
-    from curation.dataset import open_dataset
-    from curation.errors import CurationError
-
-    dataset = open_dataset(photos)
-    if not dataset.trainable:
-        raise CurationError(f"No photo of {photos} can be trained on.", "Give the demo better photos.")
-    return dataset.trainable[-1].name
 
 
 def _must_be_empty(folder: Path) -> None:
@@ -168,7 +198,7 @@ Everything lies in {folder}:
   photos-fixed/       the mended photos, with captions in metadata.jsonl
   lora.toml           the settings
   runs/demo/output/   the LoRA and its new tokens, for diffusers, ComfyUI, A1111
-  contact-sheet.png   noise, since the tiny model's weights are random
+  contact-sheet.png   the base model's pictures, and below them those with the LoRA
 
 Next, with photos of your own and real SDXL (7 GB, fetched once; wants a GPU):
   loratui lint PHOTOS --kind person
