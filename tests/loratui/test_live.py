@@ -15,6 +15,7 @@ from engine.events import EventWriter, Finished, Phase, Pivot, Sample, Started, 
 from engine.rundir import RunDir, Status, create_run
 from loratui.live import duration, panels, show_lines, show_panels
 from loratui.monitor import Monitor
+from tests.loratui.program import run_in_a_terminal, run_loratui
 
 
 @pytest.fixture
@@ -111,6 +112,13 @@ def test_the_newest_sample_pictures_stand_beside_the_first_ones(ended: RunDir) -
         assert (f"38;2;{step};{step};{step}" in drawn) == is_shown
     lines = [line for line in drawn.splitlines() if "▀" in line]
     assert "11;11;11" in lines[0] and "55;55;55" in lines[0]
+
+
+def test_attach_shows_them_in_a_terminal_and_only_there(ended: RunDir) -> None:
+    add_samples(ended, [11, 22])
+    assert "48;5;" in (drawn := run_in_a_terminal("attach", ended.path)) and "▀" in drawn
+    piped = run_loratui("attach", ended.path)
+    assert "▀" not in piped.stdout + piped.stderr and "samples/000022-0.png" in piped.stderr
 
 
 def test_each_prompt_has_a_row_of_its_own(ended: RunDir) -> None:
