@@ -152,14 +152,17 @@ def parsed() -> argparse.Namespace:
     names = [question.name for question in QUESTIONS]
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "loratui-claims"), metavar="DIR")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="QUESTION", help=", ".join(names))
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each condition")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each condition, also on the page")
     parser.add_argument("--processes", type=int, default=2, help="at a time, of one thread each")
     parser.add_argument("--model", default="mini", help="mini, or a diffusers folder")
     parser.add_argument("--report", action="store_true", help="train nothing; write the page from what is done")
     parser.add_argument(
         "--rehearse", action="store_true", help="two steps each, and a page in DIR/docs: whether all of it works"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if min(options.seeds, options.processes) < 1:
+        parser.error("--seeds and --processes must be at least 1")
+    return options
 
 
 def main() -> None:

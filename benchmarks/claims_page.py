@@ -5,8 +5,10 @@ import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
+from statistics import mean
 
 from benchmarks.claims_questions import PHOTOS, QUESTIONS, Measure, Question
+from benchmarks.claims_results import Record
 from benchmarks.claims_verdicts import CONFIDENCE, MARGIN, Answer, Records, Spread, Verdict, judge, values_of
 
 Rows = Mapping[str, Records]
@@ -54,7 +56,7 @@ METHOD = """\
   interval lies on the wrong side of zero, or proves a difference claimed to be smaller than {margin}. Else it is
   undecided: with few seeds that is the honest answer to a small difference.
 - **Tables** give mean ± standard deviation over the seeds. Seconds are of CPU, for the whole run until its files are
-  verified. Findings are how many photos each lint rule names as a warning or an error.
+  verified. Findings: how many photos each lint rule names as a warning or an error.
 
 ## Limits
 
@@ -77,7 +79,7 @@ def page(rows_of: Mapping[str, Rows], base: Records, wanted: int) -> str:
     records |= {record.key: record for record in base.values()}
     lines = [
         HEAD.format(
-            done=len(records),
+            done=sum(not record.problem for record in records.values()),
             wanted=wanted,
             hours=sum(record.seconds for record in records.values()) / 3600,
             machine=f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
@@ -139,8 +141,15 @@ def table(rows: Rows, base: Records) -> Iterator[str]:
         cells.append(f"{len(done)}" + f" ({failed} failed)" * bool(failed))
         if with_findings:
             cells.append(cell([record.photos for record in done if record.photos], 0))
-            cells.append(", ".join(sorted({code for record in done for code in record.findings})) or "-")
+            cells.append(_findings(done))
         yield f"| {' | '.join(cells)} |"
+
+
+def _findings(records: Sequence[Record]) -> str:
+    """How many photos each rule names, in the mean."""
+    codes = sorted({code for record in records for code in record.findings})
+    means = (mean(record.findings.get(code, 0) for record in records) for code in codes)
+    return ", ".join(f"{code}: {count:.1f}" for code, count in zip(codes, means, strict=True)) or "-"
 
 
 def cell(values: Sequence[float], digits: int = 2) -> str:

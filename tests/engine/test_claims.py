@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.claims import REHEARSAL
+from benchmarks.claims import REHEARSAL, Benchmark, report, run
 from benchmarks.claims_page import page, sentence, table
 from benchmarks.claims_photos import findings, write_photo_set
 from benchmarks.claims_plots import plot
@@ -204,6 +204,14 @@ def test_a_table_tells_means_spreads_and_failures() -> None:
     assert second.startswith("| rank 64 | 0.70 ± 0.00 |") and second.endswith("| 1 (1 failed) |")
 
 
+def test_a_table_of_several_photo_sets_tells_what_lint_names() -> None:
+    mended = {0: replace(record(), photos=4), 1: replace(record(), photos=5)}
+    faulty = {0: replace(record(), findings={"DUP002": 2}), 1: replace(record(), findings={"DUP002": 3, "IMG002": 1})}
+    lines = "\n".join(table({"with faults": faulty, "mended": mended}, {})).splitlines()
+    assert lines[-2].endswith("| 6 ± 0 | DUP002: 2.5, IMG002: 0.5 |")
+    assert lines[-1].endswith("| 4 ± 1 | - |")
+
+
 def test_a_sentence_tells_every_verdict() -> None:
     rows = {"this": seeds(0.5, 0.6), "that": seeds(0.1, 0.2)}
     verdicts = [judge(claim(expects), rows) for expects in ("more", "alike")]
@@ -230,6 +238,21 @@ def test_a_plot_has_a_bar_for_each_row_and_a_dot_for_each_value() -> None:
     texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert {"<a> & b", "c", "one", "two", "-"} <= set(texts)
     assert len(list(drawn.iter("{http://www.w3.org/2000/svg}circle"))) == 6
+
+
+def test_what_is_done_is_not_done_again_and_stands_on_the_page(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark = Benchmark(tmp_path / "work", str(tiny_model), 2, {})
+    question = next(question for question in QUESTIONS if question.name == "captions")
+    for key, (_, done) in benchmark.labelled_jobs([question]).items():
+        benchmark.results.add(record(key, done.seed))
+    run(benchmark, [question], processes=1)
+    assert "6 runs, of which 6 are done" in capsys.readouterr().out
+    report(benchmark, tmp_path / "docs")
+    wanted = len(benchmark.labelled_jobs(QUESTIONS))
+    assert f"6 of {wanted} runs" in (tmp_path / "docs" / "claims.md").read_text("utf-8")
+    assert len(list((tmp_path / "docs" / "images").glob("claims-*.svg"))) == len(QUESTIONS)
 
 
 @pytest.mark.slow
