@@ -56,7 +56,13 @@ UNET: dict[str, Any] = {
 def merges() -> list[tuple[str, str]]:
     """Byte-pair merges that keep each word of the world, and of everyday captions, whole."""
     said = [*PLACES.values(), *STYLES.values(), *SCENERY.values(), *COLOURS, *SHAPES, *BACKGROUNDS]
-    said += [*EARS, *EYES, *MARKINGS, *MARKED.values(), "monster with ears and eyes eye an striped dotted small large"]
+    said += [
+        *EARS,
+        *EYES,
+        *MARKINGS,
+        *MARKED.values(),
+        "background monster with ears and eyes eye an striped dotted small large",
+    ]
     return merges_for(sorted({word for text in [*said, WORDS] for word in text.split()}))
 
 

@@ -22,7 +22,7 @@ def train_autoencoder(
 ) -> AutoencoderKL:
     """Train on the square pictures, mirrored half of the time; scaling_factor then gives latents unit variance."""
     torch.manual_seed(seed)
-    schedule = Schedule(steps, rate=2e-3, warmup=100, cooldown=int(0.6 * steps))
+    schedule = Schedule(steps, rate=2e-3, warmup=100, cooldown=max(1, int(0.6 * steps)))
 
     def loss_of(vae: AutoencoderKL, step: int) -> Tensor:
         chosen = torch.randint(len(pictures[SQUARE]), (BATCH,)).sort().values

@@ -10,6 +10,7 @@ from diffusers import AutoencoderKL, DDPMScheduler
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from curation.atomic import writing
 from engine.mini.architecture import merges, new_painter
 from engine.mini.pretrain.autoencoder import encode
 from engine.mini.pretrain.drawings import Picture, Size, picture
@@ -35,7 +36,7 @@ def train_painter(
     """Train on the pictures' latents; returns `text_encoder`, `text_encoder_2` and `unet`."""
     torch.manual_seed(seed)
     lessons = Lessons(_latents(folder, vae, pictures, device), seed, device)
-    schedule = Schedule(steps, rate=1e-3, warmup=300, cooldown=int(0.3 * steps))
+    schedule = Schedule(steps, rate=1e-3, warmup=300, cooldown=max(1, int(0.3 * steps)))
 
     return train(folder / "painter.pt", new_painter().to(device), lessons.loss, schedule, seed)
 
@@ -47,7 +48,8 @@ def _latents(
     path = folder / "latents.pt"
     if not path.exists():
         scale = vae.config["scaling_factor"]
-        torch.save({size: encode(vae, some, device) * scale for size, some in pictures.items()}, path)
+        with writing(path) as file:
+            torch.save({size: encode(vae, some, device) * scale for size, some in pictures.items()}, file)
     return torch.load(path, weights_only=True)
 
 
