@@ -58,7 +58,7 @@ def train(state: Path, model: M, loss_of: Callable[[M, int], Tensor], schedule: 
         losses += loss.item()
         if (step + 1) % SAY_STEPS == 0:
             seconds = (time.monotonic() - began) / (step + 1 - start)
-            averaged = losses / SAY_STEPS
+            averaged = losses / min(SAY_STEPS, step + 1 - start)
             print(f"{state.stem} {step + 1}/{schedule.steps} loss {averaged:.4f} {seconds:.2f} s/step", flush=True)  # noqa: T201
             losses = 0.0
         if time.monotonic() - saved > SAVE_SECONDS or step + 1 == schedule.steps:
