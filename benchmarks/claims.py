@@ -10,6 +10,7 @@ are not done again while nothing changes that they depend on; whatever ends this
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -72,15 +73,13 @@ def run(benchmark: Benchmark, questions: Sequence[Question], processes: int) -> 
     jobs = benchmark.labelled_jobs(questions)
     known = benchmark.results.read()
     missing = {key: job for key, (_, job) in jobs.items() if key not in known or known[key].problem}
-    say(
-        f"{len(jobs)} runs, of which {len(jobs) - len(missing)} are done; results are kept in {benchmark.results.file}."
-    )
+    say(f"{len(jobs)} runs, of which {len(jobs) - len(missing)} are done; results: {benchmark.results.file}")
     started = time.monotonic()
     # Read by torch and transformers when a worker imports them.
     os.environ.update(OMP_NUM_THREADS="1", TRANSFORMERS_VERBOSITY="error")
     benchmark.work.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=end_with_parent) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=prepare_worker) as pool:
         futures = {pool.submit(do, job, benchmark.work): job for job in missing.values()}
         try:
             for number, future in enumerate(as_completed(futures), 1):
@@ -90,11 +89,14 @@ def run(benchmark: Benchmark, questions: Sequence[Question], processes: int) -> 
                 say(f"[{number}/{len(missing)}] {jobs[record.key][0]}: {told(record)}; {left / 60:.0f} min left")
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()
             raise
 
 
-def end_with_parent() -> None:
-    """Let a worker end when what started it is killed, and not wait for work for ever."""
+def prepare_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when that is killed instead of waiting for work for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -167,7 +169,7 @@ def parsed() -> argparse.Namespace:
 
 def main() -> None:
     options = parsed()
-    work = options.work / "rehearsal" if options.rehearse else options.work
+    work = (options.work / "rehearsal" if options.rehearse else options.work).resolve()
     questions = [question for question in QUESTIONS if question.name in options.only]
     try:
         benchmark = Benchmark(work, options.model, options.seeds, REHEARSAL if options.rehearse else {})

@@ -50,8 +50,9 @@ def _examined_run(job: Job, folder: Path, work: Path) -> Record:
     named = findings(photos)
     if job.condition.one_caption:
         (photos / "metadata.jsonl").unlink()
+    settings = settings_of(job, work)
     before = time.process_time()
-    run = exam.train(photos, folder / "runs" / "run", settings_of(job, work))
+    run = exam.train(photos, folder / "runs" / "run", settings)
     seconds = time.process_time() - before
     grades = exam.grade(exam.paint(run, seed=PICTURES_APART * job.seed))
     return Record(job.key, job.seed, _values(grades), len(open_dataset(photos).trainable), named, seconds)
