@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from engine.tail import lines_backwards
+
 VERSION = 1
 
 
@@ -188,7 +190,7 @@ class Paused(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped(Event):
-    """The run ended on request, with a checkpoint and an export."""
+    """The run ended on request, with a checkpoint, and with an export unless it was to end at once."""
 
     type = "stopped"
     step: int
@@ -212,7 +214,6 @@ class Finished(Event):
 
 
 TYPES: dict[str, type[Event]] = {event.type: event for event in Event.__subclasses__()}
-ENDS = (Paused, Stopped, Failed, Finished)
 
 
 def encode(event: Event) -> str:
@@ -234,6 +235,11 @@ def decode(line: str | bytes) -> Event | None:
         return kind(**{key: value for key, value in fields.items() if key in known})
     except TypeError:
         return None
+
+
+def latest_events(path: Path) -> Iterator[Event]:
+    """The events of a file, last one first; only as much of the file is read as is asked for."""
+    return (event for line in lines_backwards(path) if (event := decode(line)))
 
 
 class EventWriter:

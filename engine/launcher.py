@@ -1,14 +1,22 @@
 """Start a worker in its own session, where no closed terminal reaches it, and wait for a run's end."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 from engine.errors import EngineError
 from engine.rundir import RunDir, Status
 
 POLL_SECONDS = 0.2
+# For `stop_now`: to hear it, which takes a step (on a slow GPU, of many micro-batches), and then to write a checkpoint
+# (on a slow network disk).
+HEARING_SECONDS = 30.0
+CHECKPOINT_SECONDS = 120.0
+# Between SIGTERM and SIGKILL, and for the system to let go of what was killed.
+SIGNAL_SECONDS = 5.0
 
 
 def launch(run: RunDir) -> int:
@@ -45,6 +53,11 @@ def is_active(status: Status) -> bool:
     return status.state in ("queued", "starting", "running")
 
 
+def is_worked_on(run: RunDir) -> bool:
+    """Whether a worker is at `run`, or was launched and is awaited."""
+    return run.is_alive() or run.status().state in ("starting", "running")
+
+
 def exit_code(status: Status) -> int:
     """0 for a run that ended as asked (finished, stopped, paused), 1 for one that failed or died."""
     return 0 if status.state in ("finished", "stopped", "paused") else 1
@@ -52,6 +65,52 @@ def exit_code(status: Status) -> int:
 
 def wait(run: RunDir) -> Status:
     """Block until no worker is at `run` any more; returns its last state."""
-    while is_active(status := run.status()) or run.is_alive():
+    while not has_ended(run):
         time.sleep(POLL_SECONDS)
-    return status
+    return run.status()
+
+
+def has_ended(run: RunDir) -> bool:
+    """Whether no worker is at `run` any more, nor about to be."""
+    return not is_active(run.status()) and not run.is_alive()
+
+
+def ask_to_stop_now(run: RunDir) -> bool:
+    """Ask the worker to end with a checkpoint and no export; returns whether it did, within HEARING_SECONDS.
+
+    One that has heard has CHECKPOINT_SECONDS more.
+    """
+    run.request("stop_now")
+    if _ends_within(run, HEARING_SECONDS):
+        return True
+    return not run.is_requested("stop_now") and _ends_within(run, CHECKPOINT_SECONDS)
+
+
+def kill(run: RunDir) -> None:
+    """End the worker's process group: SIGTERM, then SIGKILL. What it did since its last checkpoint is lost.
+
+    Raises EngineError where the worker cannot be told from other processes, or does not even end then.
+    """
+    pid = run.worker_pid()
+    if pid is None:
+        raise EngineError(
+            f"The worker of {run.name} does not react, and no process here can be told to be it.",
+            f"Look for it on the machine where it runs: its command line is `python -P -m engine {run.path}`.",
+        )
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            leads_its_group = os.getpgid(pid) == pid
+            (os.killpg if leads_its_group else os.kill)(pid, number)
+        if _ends_within(run, SIGNAL_SECONDS):
+            return
+    raise EngineError(
+        f"The worker of {run.name}, process {pid}, does not end although it was killed.",
+        "It waits for a disk or a driver: look at `dmesg`; only a restart of the machine may help.",
+    )
+
+
+def _ends_within(run: RunDir, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (ended := has_ended(run)) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return ended

@@ -27,7 +27,8 @@ from engine.plan import Plan, plan, resolve
 from engine.results.export import export
 from engine.results.verify import verify_export
 from engine.rundir import Ending, RunDir
-from engine.training.checkpoints import Checkpoint, load_checkpoint, newest_checkpoint
+from engine.training.checkpoints import Checkpoint, load_checkpoint
+from engine.training.manifest import newest_checkpoint
 from engine.training.out_of_memory import gpu_is_full
 from engine.training.rehearsal import rehearse
 from engine.training.trackers import tracked
@@ -78,6 +79,8 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit) -> Finished | Stopped 
     ending = trainer.train()
     if ending == "paused":
         return Paused(step=trainer.step)
+    if ending == "stopped_now":
+        return Stopped(step=trainer.step)
     export_and_verify(run, config, trainer.weights(), models, emit)
     return Stopped(step=trainer.step) if ending == "stopped" else Finished(step=trainer.step)
 
@@ -132,11 +135,11 @@ def _make_class_images(run: RunDir, config: TrainConfig, models: Models, emit: E
 def _end_before_training(
     ending: Ending, run: RunDir, config: TrainConfig, models: Models, checkpoint: Checkpoint | None, emit: Emit
 ) -> Stopped | Paused:
-    """A stop exports what an earlier worker had trained, if it had."""
+    """A stop exports what an earlier worker had trained, if it had, unless it is to be at once."""
     step = checkpoint.state.step if checkpoint else 0
     if ending == "paused":
         return Paused(step=step)
-    if checkpoint:
+    if checkpoint and ending == "stopped":
         add_trainables(models, config)
         apply_weights(models, checkpoint.weights)
         export_and_verify(run, config, checkpoint.weights, models, emit)

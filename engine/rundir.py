@@ -8,7 +8,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -16,16 +16,24 @@ from typing import Literal, get_args
 from curation.atomic import write_text
 from engine.config import TrainConfig, load_frozen, save_config
 from engine.errors import EngineError
+from engine.events import Event, Failed, Finished, Paused, Stopped, latest_events
 
 State = Literal["queued", "starting", "running", "paused", "stopped", "finished", "failed", "died"]
-Request = Literal["stop", "pause", "checkpoint", "sample"]
-Ending = Literal["finished", "stopped", "paused"]
+Request = Literal["stop_now", "stop", "pause", "checkpoint", "sample"]
+Ending = Literal["finished", "stopped", "stopped_now", "paused"]
+ENDING_STATES: dict[type[Event], State] = {
+    Finished: "finished",
+    Stopped: "stopped",
+    Paused: "paused",
+    Failed: "failed",
+}
 
 # A worker that has not taken the lock by then is not coming: importing torch from a cold network disk takes a minute.
 STARTING_SECONDS = 180.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-# The diffusers file in output/, beside which NAME.safetensors must find room.
+# In a folder of several files, diffusers takes the one of this name for the LoRA; NAME.safetensors lies beside it.
 RESERVED_NAME = "pytorch_lora_weights"
+LORA_FILE = f"{RESERVED_NAME}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -103,18 +111,35 @@ class RunDir:
         write_text(self.path / "status.json", json.dumps(dataclasses.asdict(stamped)) + "\n")
 
     def status(self) -> Status:
-        """The run's true state: what status.json says, unless the lock says that the worker is gone."""
-        stored = self._stored_status()
-        if stored.state == "running" and not self.is_alive():
-            # The worker writes its end before it lets go of the lock: look again before calling it dead.
-            stored = self._stored_status()
-            if stored.state == "running":
-                return dataclasses.replace(stored, state="died", message="The worker is gone without an end event.")
-        if stored is UNREADABLE and self.is_alive():
-            return Status(state="running")
-        if stored.state == "starting" and not self.is_alive() and time.time() - stored.updated > STARTING_SECONDS:
+        """The run's true state: what status.json says, put right by the lock and by the last event."""
+        stored, is_alive = self._stored_status(), self.is_alive()
+        # A worker may come or go between the two; it holds the lock from before its first word to after its last.
+        while not is_alive and stored != (again := self._stored_status()):
+            stored, is_alive = again, self.is_alive()
+        if is_alive:
+            if stored is UNREADABLE:
+                return Status(state="running")
+            was_launched = stored.state in ("queued", "starting")
+            return dataclasses.replace(stored, state="running") if was_launched else stored
+        if stored.state == "running" or stored is UNREADABLE:
+            return self._end_in_events(stored) or dataclasses.replace(
+                stored, state="died", message=stored.message or "The worker is gone without an end event."
+            )
+        # In either direction, for a clock may have been set back since.
+        if stored.state == "starting" and abs(time.time() - stored.updated) > STARTING_SECONDS:
             return dataclasses.replace(stored, state="died", message="The worker never took the run's lock.")
         return stored
+
+    def _end_in_events(self, stored: Status) -> Status | None:
+        """The end that the worker of `stored` told in events.jsonl and not in status.json: killed between the two."""
+        event = next(latest_events(self.events_file), None)
+        if event is None or event.time < stored.updated:  # an earlier worker's
+            return None
+        if (state := ENDING_STATES.get(type(event))) is None:
+            return None
+        message = f"{event.problem} {event.remedy}" if isinstance(event, Failed) else ""
+        step = event.step if isinstance(event, Finished | Stopped | Paused) else stored.step
+        return dataclasses.replace(stored, state=state, step=step, message=message)
 
     def _stored_status(self) -> Status:
         try:
@@ -139,6 +164,23 @@ class RunDir:
             os.close(descriptor)
         return False
 
+    def worker_pid(self) -> int | None:
+        """The process that holds the run's lock: the one of status.json, if it has the lock's file open.
+
+        None where that cannot be told: no worker, one on another machine, or a system without /proc.
+        """
+        pid = self._stored_status().pid
+        try:
+            lock = (self.path / "run.lock").stat()
+            open_files = list(Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:
+            return None
+        for file in open_files:
+            with suppress(OSError):  # closed meanwhile
+                if os.path.samestat(file.stat(), lock):
+                    return pid
+        return None
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the run's lock. Raises EngineError when another worker holds it."""
@@ -159,6 +201,10 @@ class RunDir:
         """Ask the worker for something; it looks after each step."""
         write_text(self.control / what, "")
 
+    def is_requested(self, what: Request) -> bool:
+        """Whether `what` was asked for and the worker has not heard it yet."""
+        return (self.control / what).exists()
+
     def take_request(self, what: Request) -> bool:
         """Whether `what` was asked for; the asking is then used up."""
         try:
@@ -168,7 +214,9 @@ class RunDir:
         return True
 
     def asked_to_end(self) -> Ending | None:
-        """How the run was asked to end since the last look, if it was."""
+        """How the run was asked to end since the last look, if it was; the most urgent request first."""
+        if self.take_request("stop_now"):
+            return "stopped_now"
         if self.take_request("stop"):
             return "stopped"
         return "paused" if self.take_request("pause") else None
@@ -246,4 +294,5 @@ def list_runs(runs_dir: Path) -> list[RunDir]:
     """The runs in `runs_dir`, by name."""
     if not runs_dir.is_dir():
         return []
-    return [RunDir(path) for path in sorted(runs_dir.iterdir()) if os.access(path / "config.toml", os.R_OK)]
+    folders = (path for path in sorted(runs_dir.iterdir()) if not path.name.startswith("."))
+    return [RunDir(path) for path in folders if os.access(path / "config.toml", os.R_OK)]

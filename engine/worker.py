@@ -15,12 +15,11 @@ from pathlib import Path
 
 from curation.errors import StatedError
 from engine.errors import EngineError
-from engine.events import Event, EventWriter, Failed, Finished, Paused, Skipped, Started, Step, Stopped
+from engine.events import Event, EventWriter, Failed, Skipped, Started, Step
 from engine.extras import require
-from engine.rundir import RunDir, State
+from engine.rundir import ENDING_STATES, RunDir
 
 STATUS_SECONDS = 0.5
-ENDS: dict[type[Event], State] = {Finished: "finished", Stopped: "stopped", Paused: "paused", Failed: "failed"}
 
 
 class Journal:
@@ -48,7 +47,7 @@ class Journal:
                 self._status = dataclasses.replace(self._status, step=event.step)
             case Failed():
                 self._status = dataclasses.replace(self._status, message=f"{event.problem} {event.remedy}")
-        if state := ENDS.get(type(event)):
+        if state := ENDING_STATES.get(type(event)):
             self._status = dataclasses.replace(self._status, state=state)
         if state or isinstance(event, Started) or time.monotonic() - self._written >= STATUS_SECONDS:
             self._write_status()

@@ -12,17 +12,22 @@ from curation.errors import StatedError
 from engine.errors import each_problem
 from loratui.commands import (
     caption,
+    cleanup,
     demo,
     doctor,
     exclude,
     explain,
     history,
+    lifecycle,
     lint,
+    log,
     models,
     project,
     results,
     runs,
     suppress,
+    train,
+    watch,
 )
 from loratui.commands.options import RunsDir
 
@@ -52,11 +57,16 @@ app.command(
     rich_help_panel=TRAINING,
     options_metavar="[LORA.TOML] [OPTIONS] [--KEY VALUE]...",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)(runs.train)
+)(train.train)
 app.command("runs", rich_help_panel=TRAINING)(runs.list_all)
-app.command(rich_help_panel=TRAINING)(runs.attach)
-app.command(rich_help_panel=TRAINING)(runs.stop)
-app.command(rich_help_panel=TRAINING)(runs.resume)
+app.command(rich_help_panel=TRAINING)(watch.attach)
+app.command(rich_help_panel=TRAINING)(log.log)
+app.command(rich_help_panel=TRAINING)(lifecycle.stop)
+app.command(rich_help_panel=TRAINING)(lifecycle.pause)
+app.command("continue", rich_help_panel=TRAINING)(lifecycle.continue_)
+app.command(rich_help_panel=TRAINING)(lifecycle.resume)
+app.command("rm", rich_help_panel=TRAINING)(cleanup.remove)
+app.command("gc", rich_help_panel=TRAINING)(cleanup.collect_garbage)
 app.command(rich_help_panel=RESULTS)(results.generate)
 app.command(rich_help_panel=RESULTS)(results.export)
 app.command(rich_help_panel=RESULTS)(results.verify)

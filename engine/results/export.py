@@ -10,7 +10,7 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.results.model_card import model_card
 from engine.rundir import RESERVED_NAME, RunDir
-from engine.training.checkpoints import fault, newest_checkpoint
+from engine.training.manifest import fault, newest_checkpoint
 from engine.training.weights import (
     LORA_FILE,
     MODULES,

@@ -5,7 +5,6 @@ when all of it is on disk; nothing in it is pickled.  Its LoRA loads in diffuser
 `pipeline.load_lora_weights("checkpoints/000500")`.
 """
 
-import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass
@@ -17,17 +16,14 @@ from torch import Tensor
 from curation.atomic import sync, write_text
 from engine.errors import EngineError
 from engine.rundir import RunDir
+from engine.training.manifest import OPTIMIZER, STATE, fault, write_manifest
 from engine.training.weights import (
-    LORA_FILE,
     TrainedWeights,
     load_weights,
     read_safetensors,
     save_weights,
     write_safetensors,
 )
-
-VERSION = 2
-OPTIMIZER, STATE, MANIFEST = "optimizer.safetensors", "state.json", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ def save_checkpoint(run: RunDir, checkpoint: Checkpoint) -> Path:
     if folder.exists() and not fault(folder):
         return folder
     temporary = run.checkpoints / f".{folder.name}.tmp"
-    temporary.mkdir(parents=True)
+    temporary.mkdir(mode=0o700, parents=True)
     try:
         _write(checkpoint, temporary)
     except OSError:
@@ -90,52 +86,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(state, load_weights(folder), (tensors, scalars))
 
 
-def newest_checkpoint(run: RunDir) -> tuple[Path | None, list[str]]:
-    """The newest whole checkpoint, or None, and a sentence for each newer one that had to be passed over."""
-    passed_over = []
-    for folder in sorted((path for path in run.checkpoints.glob("[0-9]*") if path.is_dir()), key=_step, reverse=True):
-        problem = fault(folder)
-        if not problem:
-            return folder, passed_over
-        passed_over.append(f"The checkpoint {folder.name} is damaged and was passed over: {problem}.")
-    return None, passed_over
-
-
-def fault(folder: Path) -> str | None:
-    """What is wrong with a checkpoint, to follow a colon; None when every file is as its manifest says."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        if manifest["version"] != VERSION:
-            return f"it has version {manifest['version']}, and this program reads {VERSION}"
-        expected = dict(manifest["files"])
-    except FileNotFoundError:
-        return f"{MANIFEST} is missing"
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"{MANIFEST} cannot be read"
-    for name in sorted({LORA_FILE, OPTIMIZER, STATE, *expected}):
-        try:
-            found = _proof(folder / name)
-        except OSError as error:
-            return f"{name} cannot be read ({error.strerror})"
-        if found != expected.get(name):
-            return f"{name} is not what was written"
-    return None
-
-
 def _write(checkpoint: Checkpoint, folder: Path) -> None:
     weights = save_weights(checkpoint.weights, folder)
     tensors, scalars = checkpoint.optimizer
     write_safetensors(folder / OPTIMIZER, tensors, {"scalars": json.dumps(scalars)})
     write_text(folder / STATE, json.dumps(asdict(checkpoint.state)) + "\n")
-    files = {name: _proof(folder / name) for name in (*weights, OPTIMIZER, STATE)}
-    manifest = {"version": VERSION, "step": checkpoint.state.step, "files": files}
-    write_text(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-
-
-def _proof(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _step(folder: Path) -> int:
-    return int(folder.name) if folder.name.isdigit() else -1
+    write_manifest(folder, checkpoint.state.step, (*weights, OPTIMIZER, STATE))

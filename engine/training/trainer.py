@@ -22,11 +22,12 @@ from engine.rundir import Ending, RunDir
 from engine.text.prompts import PromptEncoder
 from engine.text.tokens import keep_norm, placeholder_rows
 from engine.training.batches import Batches, prior_from_base_model
-from engine.training.checkpoints import Checkpoint, TrainState, newest_checkpoint, save_checkpoint
+from engine.training.checkpoints import Checkpoint, TrainState, save_checkpoint
 from engine.training.compiled import compile_blocks
 from engine.training.learning import STEPS_TO_MOVE, not_learning
 from engine.training.lora import lora_parameters
 from engine.training.losses import DiffusionLoss
+from engine.training.manifest import newest_checkpoint
 from engine.training.optimizers import (
     ParameterGroup,
     group_parameters,
@@ -129,6 +130,8 @@ class Trainer:
             is_last = self.step == self.plan.total_steps
             if self._checkpoint_is_due() or ending or is_last:
                 self._save_checkpoint(must=ending is not None or is_last)
+            if ending == "stopped_now":
+                return ending
             if self._sample_is_due() and (ending != "stopped" or is_last):
                 self._sample()
             if ending and not is_last:

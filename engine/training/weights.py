@@ -14,13 +14,12 @@ from curation.atomic import write_bytes
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.models.load import Models
-from engine.rundir import RESERVED_NAME
+from engine.rundir import LORA_FILE
 from engine.text.tokens import insert_placeholders, placeholder_rows, run_tokens
 from engine.training.lora import add_adapters, lora_metadata, lora_state
 
 MODULES = ("unet", "text_encoder", "text_encoder_2")
-# In a folder of several files, diffusers takes the one of this name for the LoRA.
-LORA_FILE, EMBEDDINGS_FILE = f"{RESERVED_NAME}.safetensors", "embeddings.safetensors"
+EMBEDDINGS_FILE = "embeddings.safetensors"
 ADAPTER_METADATA = "lora_adapter_metadata"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curation.text import visible
+from loratui.commands.talk import confirm
 
 if TYPE_CHECKING:
     from curation.face_packs import FacePack
@@ -141,26 +142,16 @@ def remove(
     from engine.models.store import removable_model, remove_model
 
     if any(pack.name == name and pack.folder.parent == packs_folder() for pack in find_packs()):
-        _confirm(f"Delete the face pack {name}?", yes)
+        confirm(f"Delete the face pack {name}?", yes)
         typer.echo(visible(f"Removed {remove_pack(name)}"), err=True)
         return
     model = removable_model(name)
     if model.stored is None:
-        _confirm(f"Forget the name {name}? {model.path} stays.", yes)
+        confirm(f"Forget the name {name}? {model.path} stays.", yes)
     else:
-        _confirm(f"Delete {model.stored}, {model.size / 1e9:.2f} GB?", yes)
+        confirm(f"Delete {model.stored}, {model.size / 1e9:.2f} GB?", yes)
     remove_model(model)
     typer.echo(visible(f"Removed {model.stored or name}"), err=True)
-
-
-def _confirm(question: str, yes: bool) -> None:
-    """Ask, unless `yes`. Exits where the answer is no; with nobody there to answer, says how to answer."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        typer.echo(visible(f"{question} Nobody is there to answer: say so with --yes."), err=True)
-        raise typer.Exit(2)
-    typer.confirm(visible(question), abort=True, err=True)
 
 
 def _fetch(name: str, revision: str | None, variant: str | None) -> None:

@@ -16,9 +16,9 @@ from engine.training.checkpoints import (
     TrainState,
     fault,
     load_checkpoint,
-    newest_checkpoint,
     save_checkpoint,
 )
+from engine.training.manifest import newest_checkpoint
 from engine.training.weights import EMBEDDINGS_FILE, LORA_FILE, TrainedWeights
 
 

@@ -13,7 +13,7 @@ from engine.events import ClassImages, Event, Paused, Phase, Progress, Step, Sto
 from engine.models import load
 from engine.recipe import follow
 from engine.rundir import create_run
-from engine.training.checkpoints import newest_checkpoint
+from engine.training.manifest import newest_checkpoint
 from tests.engine.training import STEPS, last_files, nothing, of_type, pause_after
 
 
@@ -62,8 +62,8 @@ def test_files_that_do_not_verify_end_the_run_with_an_error_and_are_kept(
     assert newest_checkpoint(run)[0] is not None
 
 
-@pytest.mark.parametrize(("asked", "ends_as"), [("stop", Stopped), ("pause", Paused)])
-def test_a_stop_exports_what_there_is_and_a_pause_only_keeps_it(
+@pytest.mark.parametrize(("asked", "ends_as"), [("stop", Stopped), ("stop_now", Stopped), ("pause", Paused)])
+def test_a_stop_exports_what_there_is_and_a_stop_at_once_or_a_pause_only_keeps_it(
     config: Callable[..., TrainConfig], tmp_path: Path, asked: Any, ends_as: type[Event]
 ) -> None:
     run = create_run(tmp_path, "run", config())

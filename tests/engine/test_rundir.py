@@ -4,11 +4,13 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.config import TrainConfig
 from engine.errors import EngineError
+from engine.events import Event, EventWriter, Failed, Finished, Paused, Phase, Stopped
 from engine.launcher import launch
 from engine.rundir import STARTING_SECONDS, RunDir, Status, create_run, find_run, free_name, list_runs
 
@@ -80,6 +82,63 @@ def test_a_worker_that_never_comes_is_not_starting_for_ever(run: RunDir) -> None
     assert run.status().state == "died"
 
 
+def test_nor_is_it_where_the_clock_was_set_back_since(run: RunDir) -> None:
+    run.write_status(Status(state="starting"))
+    text = (run.path / "status.json").read_text()
+    updated = run.status().updated
+    (run.path / "status.json").write_text(text.replace(str(updated), str(updated + 86400)))
+    assert run.status().state == "died"
+
+
+@pytest.mark.parametrize("said", ["queued", "starting"])
+def test_a_run_whose_lock_is_held_is_running_whatever_was_written_before(run: RunDir, said: Any) -> None:
+    run.write_status(Status(state=said))
+    with run.lock():
+        assert run.status().state == "running"
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "message"),
+    [
+        (Finished(step=9), "finished", ""),
+        (Stopped(step=9), "stopped", ""),
+        (Paused(step=9), "paused", ""),
+        (
+            Failed(problem="The GPU is full.", remedy="Use a smaller batch."),
+            "failed",
+            "The GPU is full. Use a smaller batch.",
+        ),
+    ],
+)
+def test_a_worker_killed_between_telling_its_end_and_its_status_has_ended(
+    run: RunDir, end: Event, state: str, message: str
+) -> None:
+    run.write_status(Status(state="running", step=9))
+    EventWriter(run.events_file).write(end)
+    assert (run.status().state, run.status().step, run.status().message) == (state, 9, message)
+    (run.path / "status.json").write_text("{")
+    assert run.status().state == state
+
+
+def test_the_end_of_an_earlier_worker_is_not_this_ones(run: RunDir) -> None:
+    EventWriter(run.events_file).write(Stopped(step=3))
+    run.write_status(Status(state="running", step=3))
+    assert run.status().state == "died"
+    EventWriter(run.events_file).write(Stopped(step=3))
+    EventWriter(run.events_file).write(Phase(phase="loading"))
+    assert run.status().state == "died"
+
+
+def test_the_worker_is_known_by_its_lock(run: RunDir) -> None:
+    assert run.worker_pid() is None
+    process = worker(run)
+    assert run.worker_pid() is None, "process 1 has another's number"
+    run.write_status(Status(state="running", pid=process.pid))
+    assert run.worker_pid() == process.pid
+    process.communicate("")
+    assert run.worker_pid() is None
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"state": "dancing"}', '{"state": 3}'])
 def test_a_damaged_status_is_said_and_the_lock_still_tells_who_lives(run: RunDir, text: str) -> None:
     (run.path / "status.json").write_text(text)
@@ -94,6 +153,12 @@ def test_a_request_is_taken_once(run: RunDir) -> None:
     run.request("stop")
     assert run.take_request("stop")
     assert not run.take_request("stop")
+
+
+def test_of_several_ends_the_most_urgent_is_heard(run: RunDir) -> None:
+    for request in ("pause", "stop", "stop_now"):
+        run.request(request)
+    assert [run.asked_to_end() for _ in range(4)] == ["stopped_now", "stopped", "paused", None]
 
 
 def test_requests_to_an_earlier_worker_can_be_forgotten(run: RunDir) -> None:
@@ -144,6 +209,8 @@ def test_a_finished_run_is_not_launched_again(run: RunDir) -> None:
 def test_runs_are_found_by_name_and_by_path(run: RunDir) -> None:
     runs_dir = run.path.parent
     assert find_run(runs_dir, "one").path == run.path == find_run(Path("elsewhere"), str(run.path)).path
+    (runs_dir / ".half-removed").mkdir()
+    (runs_dir / ".half-removed" / "config.toml").touch()
     assert [found.name for found in list_runs(runs_dir)] == ["one"]
     with pytest.raises(EngineError, match="no run 'two'"):
         find_run(runs_dir, "two")

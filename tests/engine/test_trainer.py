@@ -287,9 +287,17 @@ def test_pictures_change_nothing_about_the_training(train: Train, plain: tuple[T
 
 
 @pytest.mark.parametrize(
-    ("asked", "at", "pictures"), [("pause", 1, [1]), ("stop", 1, []), ("pause", 2, [1, 2]), ("stop", 2, [1, 2])]
+    ("asked", "at", "pictures"),
+    [
+        ("pause", 1, [1]),
+        ("stop", 1, []),
+        ("stop_now", 1, []),
+        ("pause", 2, [1, 2]),
+        ("stop", 2, [1, 2]),
+        ("stop_now", 2, [1]),
+    ],
 )
-def test_pictures_that_are_due_come_before_a_pause_and_with_the_last_step_whatever_was_asked(
+def test_pictures_that_are_due_come_before_a_pause_and_with_the_last_step_unless_all_is_to_end_at_once(
     train: Train, asked: Any, at: int, pictures: list[int]
 ) -> None:
     def ask(run: RunDir, event: Event) -> None:

@@ -19,7 +19,8 @@ from engine.models.load import Models, compute_dtype, load_models
 from engine.plan import plan, resolve
 from engine.rundir import RunDir, create_run
 from engine.text.tokens import placeholder_rows
-from engine.training.checkpoints import load_checkpoint, newest_checkpoint
+from engine.training.checkpoints import load_checkpoint
+from engine.training.manifest import newest_checkpoint
 from engine.training.trainer import Emit, Trainer
 
 STEPS, PIVOT = 4, 2

@@ -1,0 +1,65 @@
+"""What proves a checkpoint: its manifest, told without loading a tensor."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from curation.atomic import write_text
+from engine.rundir import LORA_FILE, RunDir
+
+VERSION = 2
+OPTIMIZER, STATE, MANIFEST = "optimizer.safetensors", "state.json", "manifest.json"
+
+
+def write_manifest(folder: Path, step: int, names: Iterable[str]) -> None:
+    """Write down size and SHA-256 of the files `names` of a checkpoint, which are all there."""
+    files = {name: _proof(folder / name) for name in names}
+    write_text(folder / MANIFEST, json.dumps({"version": VERSION, "step": step, "files": files}, indent=2) + "\n")
+
+
+def fault(folder: Path) -> str | None:
+    """What is wrong with a checkpoint, to follow a colon; None when every file is as its manifest says."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        if manifest["version"] != VERSION:
+            return f"it has version {manifest['version']}, and this program reads {VERSION}"
+        expected = dict(manifest["files"])
+    except FileNotFoundError:
+        return f"{MANIFEST} is missing"
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{MANIFEST} cannot be read"
+    for name in sorted({LORA_FILE, OPTIMIZER, STATE, *expected}):
+        try:
+            found = _proof(folder / name)
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+        if found != expected.get(name):
+            return f"{name} is not what was written"
+    return None
+
+
+def newest_checkpoint(run: RunDir) -> tuple[Path | None, list[str]]:
+    """The newest whole checkpoint, or None, and a sentence for each newer one that had to be passed over."""
+    passed_over = []
+    for folder in checkpoint_folders(run):
+        problem = fault(folder)
+        if not problem:
+            return folder, passed_over
+        passed_over.append(f"The checkpoint {folder.name} is damaged and was passed over: {problem}.")
+    return None, passed_over
+
+
+def checkpoint_folders(run: RunDir) -> list[Path]:
+    """The folders of a run's checkpoints, newest first, whole or not."""
+    return sorted((path for path in run.checkpoints.glob("[0-9]*") if path.is_dir()), key=_step, reverse=True)
+
+
+def _proof(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name) if folder.name.isdigit() else -1

@@ -1,0 +1,131 @@
+"""`stop`, `pause`, `continue` and `resume`: what is asked of a run's worker, and how a run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from loratui.commands.options import Detach, Foreground, RunName, RunsDir
+from loratui.commands.talk import say
+from loratui.commands.watch import end, watch
+
+if TYPE_CHECKING:
+    from engine.rundir import Request, RunDir
+
+
+def stop(
+    name: RunName,
+    now: Annotated[
+        bool, typer.Option("--now", help="No export, only a checkpoint; a worker that does not react is killed.")
+    ] = False,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """Ask a run to finish its step, write a checkpoint, export what there is, and end; waits for it.
+
+    With --now it does not export, and makes no more pictures. A worker that has not heard after half a minute, because
+    it loads a model or hangs, is ended by force: what it did since its last checkpoint is lost, and said.
+    """
+    from engine.rundir import Status, find_run
+
+    run = find_run(runs_dir, name)
+    if run.status().state == "queued":  # there is no worker to ask
+        run.write_status(Status(state="stopped"))
+        end(run)
+    _must_be_worked_on(run)
+    if now:
+        _stop_now(run)
+    else:
+        _ask_and_wait(run, "stop", f"Asked {run.name} to stop; waiting for its checkpoint and export.")
+
+
+def pause(name: RunName, runs_dir: RunsDir = Path("runs")) -> None:
+    """Ask a run to finish its step, write a checkpoint, and end, so that the GPU is free; waits for it.
+
+    It goes on exactly there with `loratui continue`.
+    """
+    from engine.rundir import find_run
+
+    run = find_run(runs_dir, name)
+    _must_be_worked_on(run)
+    _ask_and_wait(run, "pause", f"Asked {run.name} to pause; waiting for its checkpoint.")
+
+
+def continue_(
+    name: RunName, detach: Detach = False, foreground: Foreground = False, runs_dir: RunsDir = Path("runs")
+) -> None:
+    """Go on with a paused run from where it was."""
+    from engine.errors import EngineError
+    from engine.extras import require
+    from engine.rundir import find_run
+
+    run = find_run(runs_dir, name)
+    state = run.status().state
+    if state != "paused":
+        instead = {
+            "starting": f"Watch it with: loratui attach {run.address}",
+            "running": f"Watch it with: loratui attach {run.address}",
+            "finished": f"Its files are in {run.output}.",
+        }
+        remedy = instead.get(state, f"Go on with it all the same: loratui resume {run.address}")
+        raise EngineError(f"The run {run.name} is not paused: it is {state}.", remedy)
+    require("train", "loratui continue")
+    _go_on(run, detach, foreground)
+
+
+def resume(
+    name: RunName, detach: Detach = False, foreground: Foreground = False, runs_dir: RunsDir = Path("runs")
+) -> None:
+    """Go on with a run that was stopped or paused, failed or died, from its newest good checkpoint."""
+    from engine.extras import require
+    from engine.rundir import find_run
+
+    require("train", "loratui resume")
+    _go_on(find_run(runs_dir, name), detach, foreground)
+
+
+def _go_on(run: RunDir, detach: bool, foreground: bool) -> None:
+    from engine.launcher import launch
+
+    launch(run)
+    watch(run, detach, foreground)
+
+
+def _must_be_worked_on(run: RunDir) -> None:
+    """Raises EngineError for a run without a worker that could be asked for something."""
+    from engine.errors import EngineError
+    from engine.launcher import is_worked_on
+
+    if not is_worked_on(run):
+        state = run.status().state
+        raise EngineError(f"The run {run.name} is not running: it is {state}.", "See all runs with: loratui runs")
+
+
+def _ask_and_wait(run: RunDir, request: Request, said: str) -> NoReturn:
+    """Ask the worker for an end, wait for it, and exit with the run's code."""
+    from engine.launcher import wait
+
+    run.request(request)
+    say(said)
+    try:
+        wait(run)
+    except KeyboardInterrupt:
+        say(f"{run.name} ends all the same; only the waiting ends here.")
+        raise
+    end(run)
+
+
+def _stop_now(run: RunDir) -> NoReturn:
+    """Have the run end at once: asked, and where that does not help, killed, which is said with what it cost."""
+    from engine.launcher import HEARING_SECONDS, ask_to_stop_now, kill
+    from engine.training.manifest import newest_checkpoint
+
+    say(f"Asked {run.name} to stop now; waiting for its checkpoint.")
+    if not ask_to_stop_now(run):
+        say(f"It did not end, {HEARING_SECONDS:.0f} s after it was asked: ending its processes by force.")
+        kill(run)
+        newest, _ = newest_checkpoint(run)
+        kept = f"what it did since its checkpoint of step {int(newest.name)}" if newest else "all that it had trained"
+        say(f"Killed. Lost is {kept}.")
+    end(run)

@@ -1,0 +1,91 @@
+"""`train`: a run of its own from a lora.toml, from flags, or from both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loratui.commands.options import Detach, Foreground, RunsDir, Settings
+from loratui.commands.talk import say
+from loratui.commands.watch import watch
+
+if TYPE_CHECKING:
+    from engine.config import TrainConfig
+
+
+def train(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Option(help="The run's name; made from the photos' folder without it.")] = None,
+    detach: Detach = False,
+    foreground: Foreground = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and print the plan; start nothing. 2: it would not run.")
+    ] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: one JSON object, with all problems and the plan.")
+    ] = False,
+    runs_dir: RunsDir = Path("runs"),
+    settings: Settings = None,
+) -> None:
+    """Train a LoRA from a lora.toml, from flags, or from both.
+
+    Every key of lora.toml is also a flag, with '_' or '-': --rank 16, --max_train_steps=1000, --train_text_encoder_ti.
+    So the guide's own command lines can be pasted. `loratui config show` lists the keys.
+
+    In a terminal the run is shown live; Ctrl-C asks whether to detach or to stop it, and a dropped line leaves it
+    going: come back with `loratui attach`. With no terminal, the command owns the run and returns its exit code.
+
+    --dry-run tells in seconds what would make the run fail, and what it would take; no model is loaded.
+    """
+    from engine.extras import require
+    from engine.start import start_run
+
+    if json_output and not dry_run:
+        raise typer.BadParameter("--json goes with --dry-run.")
+    if not dry_run:  # which needs no training stack
+        require("train", "loratui train")
+    config = _asked_for(list(context.args), settings or [])
+    if dry_run:
+        _dry_run(config, runs_dir, json_output)
+        return
+    run, warnings = start_run(config, runs_dir, name)
+    for warning in warnings:
+        say(f"Warning: {warning}")
+    watch(run, detach, foreground)
+
+
+def _asked_for(words: list[str], settings: list[str]) -> TrainConfig:
+    """The config of a command line: a lora.toml, if its first word is one, and flags."""
+    from engine.config import compose
+    from loratui.flags import parse_flags, parse_settings
+
+    file = Path(words.pop(0)) if words and not words[0].startswith("-") else None
+    flags = parse_flags(words)
+    for section, values in parse_settings(settings).tables.items():
+        flags.tables.setdefault(section, {}).update(values)
+    for note in flags.notes:
+        say(f"Note: {note}")
+    return compose(file, flags.tables).config
+
+
+def _dry_run(config: TrainConfig, runs_dir: Path, json_output: bool) -> None:
+    """Print what a run would be. Raises all that keeps it from starting; as JSON they are part of the object."""
+    import json
+
+    from curation.text import visible
+    from engine.errors import refuse
+    from engine.preflight import examine
+    from loratui.examined import as_json, rows
+
+    found = examine(config, runs_dir)
+    if json_output:
+        typer.echo(json.dumps(as_json(found), indent=2))
+        raise typer.Exit(0 if found.is_ready else 2)
+    for label, text in rows(found):
+        typer.echo(f"{label:<15}{visible(text)}")
+    for warning in found.warnings:
+        say(f"Warning: {warning}")
+    refuse(found.problems)
+    say("Nothing keeps this run from starting.")

@@ -1,0 +1,95 @@
+"""A worker that does not end when asked is ended by force, and nothing else is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine import launcher
+from engine.config import TrainConfig
+from engine.errors import EngineError
+from engine.launcher import ask_to_stop_now, kill
+from engine.rundir import RunDir, Status, create_run
+
+WORKER = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from engine.rundir import RunDir, Status
+run = RunDir(Path(sys.argv[1]))
+if "deaf" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with run.lock():
+    run.write_status(Status(state="running", pid=os.getpid(), step=7))
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(child.pid, flush=True)
+    while not ("hears" in sys.argv and run.asked_to_end() == "stopped_now"):
+        time.sleep(0.05)
+    time.sleep(1)
+    child.kill()
+    run.write_status(Status(state="stopped", step=7))
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return create_run(tmp_path / "runs", "one", TrainConfig())
+
+
+def worker(run: RunDir, *arguments: str) -> tuple[subprocess.Popen[str], int]:
+    """A worker that holds the lock in a session of its own, and the process that it started."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(run.path), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.parametrize("how", ["", "deaf"])
+def test_a_worker_is_ended_with_all_that_it_started(run: RunDir, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(launcher, "SIGNAL_SECONDS", 2.0)
+    process, child = worker(run, how)
+    kill(run)
+    process.wait()
+    assert is_gone(child)
+    assert run.status().state == "died" and run.status().step == 7
+
+
+def test_one_that_hears_is_given_the_time_for_its_checkpoint(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    process, _ = worker(run, "hears")
+    monkeypatch.setattr(launcher, "HEARING_SECONDS", 0.5)
+    assert ask_to_stop_now(run)
+    process.wait()
+    assert run.status().state == "stopped"
+
+
+def test_one_that_does_not_hear_is_told_from_one_that_does(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    process, child = worker(run)
+    monkeypatch.setattr(launcher, "HEARING_SECONDS", 0.5)
+    assert not ask_to_stop_now(run)
+    os.killpg(process.pid, 9)
+    process.wait()
+    assert is_gone(child)
+
+
+def test_a_process_that_only_has_the_workers_number_is_left_alone(run: RunDir) -> None:
+    innocent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    try:
+        run.write_status(Status(state="running", pid=innocent.pid))
+        with run.lock(), pytest.raises(EngineError, match="no process here can be told"):
+            kill(run)
+        assert innocent.poll() is None
+    finally:
+        innocent.kill()
+        innocent.wait()
