@@ -8,6 +8,8 @@ import zlib
 from pathlib import Path
 from types import TracebackType
 
+from curation.regular import open_own
+
 
 def checked(line: bytes) -> bytes:
     """The line, which is JSON, as it stands in the file."""
@@ -34,7 +36,7 @@ class LineAppender:
     def __enter__(self) -> "LineAppender":
         try:
             self._path.parent.mkdir(exist_ok=True)
-            self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = open_own(self._path, os.O_RDWR | os.O_CLOEXEC)
             size = os.fstat(self._file).st_size
             if size and os.pread(self._file, 1, size - 1) != b"\n":  # cut short when the machine went down
                 os.write(self._file, b"\n")

@@ -11,11 +11,12 @@ from uuid import uuid4
 def writing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the target's folder; on a clean exit sync it and rename it to `path`.
 
-    A reader sees the old file or the new one, never a part. On an exception the temporary file is removed.
+    A reader sees the old file or the new one, never a part. On an exception the temporary file is removed.  What is
+    made in a folder that only its owner may enter, such as a run's, is for its owner only.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     temporary = path.with_name(f".{uuid4().hex}.tmp")
-    temporary.touch(exist_ok=False)
+    temporary.touch(mode=0o600 if _is_private(path.parent) else 0o666, exist_ok=False)
     try:
         yield temporary
         if path.exists():
@@ -45,3 +46,13 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700 if _is_private(folder.parent) else 0o777, exist_ok=True)
+
+
+def _is_private(folder: Path) -> bool:
+    return not folder.stat().st_mode & 0o077

@@ -16,6 +16,7 @@ from PIL import Image
 from curation.dataset import Dataset, open_dataset, save_captions
 from curation.errors import CurationError
 from curation.hub import HUB_SECONDS, hub_refusal, is_hub_name
+from curation.model_files import PICKLE_REMEDY, holds_pickles, unsafe_file
 from curation.photo import Undecodable, decode
 from curation.regular import read_regular
 from curation.text import visible
@@ -29,7 +30,7 @@ CONTINUING = frozenset({"blip", "blip-2"})
 """Model types that caption without a prompt; one that is given is taken for the caption's beginning."""
 
 SMALL_FILES = (".json", ".jinja", ".model", ".txt")
-"""What is fetched of a model besides its weights, which repositories may hold in several formats."""
+"""What is fetched of a model besides its weights, of which only those in .safetensors are."""
 
 SIDE = 1024
 """Longest side of the picture that a model is given: what SDXL is trained on, and no thousands of image tokens."""
@@ -125,12 +126,16 @@ def load_captioner(name: str = DEFAULT_CAPTIONER, prompt: str | None = None) -> 
     if not folder.is_dir():
         folder = _fetched(name)
     model_type = _model_type(name, folder)
+    _must_be_safe(name, folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
     try:
         processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
         model: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=torch.float32 if device.type == "cpu" else half, trust_remote_code=False
+            folder,
+            dtype=torch.float32 if device.type == "cpu" else half,
+            trust_remote_code=False,
+            use_safetensors=True,
         )
         model = model.to(device).eval()
     except Exception as error:  # transformers raises anything on files that do not fit together
@@ -262,8 +267,10 @@ def _fetched(name: str) -> Path:
             raise
         _model_type(name, Path(snapshot_download(name, allow_patterns=["config.json"])))  # before gigabytes follow
         files = [file.rfilename for file in siblings if "/" not in file.rfilename]
-        kinds = (*SMALL_FILES, ".safetensors" if any(file.endswith(".safetensors") for file in files) else ".bin")
-        return Path(snapshot_download(name, allow_patterns=[file for file in files if file.endswith(kinds)]))
+        if not any(file.endswith(".safetensors") for file in files):
+            raise _without_safetensors(name, PICKLE_REMEDY)
+        wanted = [file for file in files if file.endswith((*SMALL_FILES, ".safetensors"))]
+        return Path(snapshot_download(name, allow_patterns=wanted))
     except (HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
         raise hub_refusal("model", name, error) or _unloadable(name, error) from error
 
@@ -292,6 +299,22 @@ def _model_type(name: str, folder: Path) -> str:
             f"Name one that does: {DEFAULT_CAPTIONER}, florence-community/Florence-2-base, or a vision-language model.",
         )
     return model_type
+
+
+def _must_be_safe(name: str, folder: Path) -> None:
+    """Raises CurationError for a model whose weights would be unpickled, or lie elsewhere than in the folder."""
+    if not any(folder.glob("*.safetensors")):
+        remedy = PICKLE_REMEDY if holds_pickles(folder) else "Download it again, or name another one."
+        raise _without_safetensors(name, remedy)
+    if unsafe := unsafe_file(folder):
+        raise CurationError(
+            f"The model {visible(name)} is not loaded: {unsafe}.",
+            "Only weights in .safetensors files of its own are read; name a model of somebody whom you trust.",
+        )
+
+
+def _without_safetensors(name: str, remedy: str) -> CurationError:
+    return CurationError(f"The model {visible(name)} has no weights in .safetensors.", remedy)
 
 
 def _unloadable(name: str, error: Exception) -> CurationError:

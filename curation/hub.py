@@ -126,7 +126,7 @@ def _from_disk(folder: Path, fetch: bool) -> Path:
     if target.is_dir() or not fetch:
         return target if target.is_dir() else folder
     datasets = _datasets(place)
-    return _materialised(place, load, target)
+    return _materialised(place, load, target, folder)
 
 
 def _from_hub(name: str, fetch: bool) -> Path:
@@ -136,7 +136,7 @@ def _from_hub(name: str, fetch: bool) -> Path:
     if not fetch:
         return Path(name)
     datasets = _datasets(name)
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, constants
 
     try:
         revision = HfApi().dataset_info(name, timeout=HUB_SECONDS).sha
@@ -146,7 +146,7 @@ def _from_hub(name: str, fetch: bool) -> Path:
     def load(cache: str) -> Any:
         return datasets.load_dataset(name, revision=revision, cache_dir=cache)
 
-    return _materialised(name, load, home / (revision or "main") / short)
+    return _materialised(name, load, home / (revision or "main") / short, Path(constants.HF_HUB_CACHE))
 
 
 def _datasets(name: str) -> Any:
@@ -161,14 +161,18 @@ def _datasets(name: str) -> Any:
     return datasets
 
 
-def _materialised(name: str, load: Load, target: Path) -> Path:
-    """Write the photos into a temporary folder beside `target`, and rename it when they are all there."""
+def _materialised(name: str, load: Load, target: Path, source: Path) -> Path:
+    """Write the photos into a temporary folder beside `target`, and rename it when they are all there.
+
+    source: the folder below which the dataset's own files lie.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as temporary:
             photos = Path(temporary, "photos")
             photos.mkdir()
-            _write_photos(name, _rows(name, _train_split(name, load, str(Path(temporary, "arrow")))), photos)
+            arrow = Path(temporary, "arrow")
+            _write_photos(name, _rows(name, _train_split(name, load, str(arrow))), photos, (arrow, source))
             try:
                 photos.rename(target)
             except OSError:
@@ -220,11 +224,14 @@ def _rows(name: str, dataset: Any) -> Iterator[tuple[Mapping[str, Any], Mapping[
             yield photo, row
 
 
-def _write_photos(name: str, rows: Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]], folder: Path) -> None:
+def _write_photos(
+    name: str, rows: Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]], folder: Path, own: tuple[Path, ...]
+) -> None:
+    """own: the folders that a row may name a photo in, which lies beside its table."""
     taken: set[str] = set()
     lines = []
     for index, (photo, values) in enumerate(rows):
-        content = photo["bytes"] or _bytes_of(name, photo["path"])
+        content = photo["bytes"] or _bytes_of(name, photo["path"], own)
         file_name = _file_name(index, photo["path"] or "", content, taken)
         taken.add(file_name.casefold())
         (folder / file_name).write_bytes(content)
@@ -236,7 +243,12 @@ def _write_photos(name: str, rows: Iterator[tuple[Mapping[str, Any], Mapping[str
     write_text(folder / "metadata.jsonl", "".join(lines))
 
 
-def _bytes_of(name: str, path: str) -> bytes:
+def _bytes_of(name: str, path: str, own: tuple[Path, ...]) -> bytes:
+    if not any(Path(path).resolve().is_relative_to(folder.resolve()) for folder in own):
+        raise CurationError(
+            f"The dataset {visible(name)} names a photo outside of it: {visible(path)}.",
+            "If it is your own, save it with its photos in it (save_to_disk does), or name their folder.",
+        )
     try:
         return read_regular(Path(path))
     except OSError as error:

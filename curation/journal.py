@@ -20,7 +20,7 @@ from curation.atomic import sync, write_bytes
 from curation.entries import ABANDON, SETTLE, Entry, Intention, record_line, replayed, turn_line
 from curation.errors import CurationError
 from curation.patch import Patch, digest
-from curation.regular import read_regular
+from curation.regular import open_own, read_regular
 from curation.text import visible
 
 LOCK_SECONDS = 10.0
@@ -31,6 +31,7 @@ WRITERS = 16
 
 FILE = Path(".loratui", "journal.jsonl")
 MEASURED = ".loratui/facts.jsonl"
+METADATA_FILES = ("metadata.jsonl", "metadata.csv")
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def _open(root: Path) -> Iterator[_Journal]:
     path = root / FILE
     try:
         path.parent.mkdir(exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+        descriptor = open_own(path, os.O_RDWR | os.O_NONBLOCK)
     except OSError as error:
         raise _unusable(root, error) from error
     try:
@@ -238,13 +239,15 @@ def _stored(root: Path, path: Path) -> Path:
 def _place(root: Path, patch: Patch) -> Path:
     """Where the file lies, links followed, so that a link to a shared metadata file stays a link.
 
-    Raises CurationError outside the photo folder: it may come from a stranger, its journal with it, and neither may
-    write anywhere else. Only a file of settings that is there already may lie elsewhere.
+    Raises CurationError outside the photo folder: it may come from a stranger, its journal and links with it, and none
+    may have us write anywhere else. Only a file of settings that is there already may lie elsewhere, and what the
+    folder's metadata file is a link to, if that is a table of the same kind.
     """
     path = root / patch.path
     folder, place = path.parent.resolve(), path.resolve()
-    inside = folder.is_relative_to(root.resolve())
-    is_settings = path.suffix == ".toml" and patch.before is not None and patch.after is not None
+    is_shared = path.name in METADATA_FILES and place.suffix == path.suffix
+    inside = folder.is_relative_to(root.resolve()) and (is_shared or place.is_relative_to(root.resolve()))
+    is_settings = path.suffix == place.suffix == ".toml" and patch.before is not None and patch.after is not None
     if place != folder / path.name and not place.exists():
         raise CurationError(
             f"{visible(str(patch.path))} is a link to a file that is not there.",
@@ -252,8 +255,9 @@ def _place(root: Path, patch: Patch) -> Path:
         )
     if not (inside or is_settings):
         raise CurationError(
-            f"The journal of {visible(str(root))} names {visible(str(patch.path))}, which lies outside the folder.",
-            f"If you do not know why, remove {FILE}: what it recorded can then not be undone.",
+            f"{visible(str(patch.path))} lies outside the folder {visible(str(root))}, and is not written to.",
+            f"Put a file in the place of a link. If it is {FILE} that names it, remove that: what it recorded can then "
+            "not be undone.",
         )
     return place
 

@@ -56,6 +56,8 @@ class Patch:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Patch":
         """Raises KeyError, TypeError or ValueError for values that are no patch."""
+        if "\0" in values["path"]:
+            raise ValueError("no path has a zero byte")
         return cls(
             Path(values["path"]),
             int(values["start"]),

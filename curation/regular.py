@@ -1,4 +1,4 @@
-"""Reading files that end: a pipe or a device under a photo's name would be read for ever."""
+"""Reading files that end, and adding to files that are our own: a stranger's folder may hold pipes and links."""
 
 import errno
 import os
@@ -17,3 +17,14 @@ def read_regular(path: Path) -> bytes:
     if status.st_size > LARGEST:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return path.read_bytes()
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open a file of `.loratui` for adding to it, made where it is missing, and return its descriptor.
+
+    Raises OSError where it, or its folder, is a link: a folder of photos that came with one would have us write to
+    another place.
+    """
+    if path.parent.is_symlink():
+        raise OSError(errno.ELOOP, "is a link", str(path.parent))
+    return os.open(path, flags | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)

@@ -5,6 +5,7 @@ They lie in ROOT/.loratui/suppressions.json. A photo may be renamed; once its co
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
@@ -64,7 +65,7 @@ def remove(dataset: Dataset, code: str, names: Collection[str] = ()) -> tuple[Su
     if not gone:
         raise CurationError(
             f"Nothing that {removed} finds there is suppressed.",
-            f"See what is: loratui suppress {visible(str(dataset.root))} --list",
+            f"See what is: loratui suppress {shlex.quote(str(dataset.root))} --list",
         )
     return gone
 

@@ -1,6 +1,7 @@
 """lora.toml: composed from preset, file and flags, checked, and written back."""
 
 import difflib
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -180,7 +181,7 @@ def _read(path: Path) -> str:
         raise ConfigError(f"There is no file {path}.", "Write one with: loratui init PHOTOS") from None
     except IsADirectoryError:
         raise ConfigError(
-            f"{path} is a folder, not a lora.toml.", f"Write one for it with: loratui init {path}"
+            f"{path} is a folder, not a lora.toml.", f"Write one for it with: loratui init {shlex.quote(str(path))}"
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not a text file.", "Give the path of a lora.toml.") from None

@@ -30,6 +30,9 @@ class Idle:
 
 
 IDLE = (
+    Idle(
+        ("run.report_samples",), lambda c: c.run.report_to not in ("wandb", "trackio"), "no tracker elsewhere is named"
+    ),
     Idle(("data.mask_dir", "loss.unmasked_weight"), lambda c: not c.loss.masked_loss, "masked_loss is off"),
     Idle(("data.keep_tokens",), lambda c: not c.data.shuffle_caption, "shuffle_caption is off"),
     Idle(("data.crop_variants",), lambda c: not c.data.cache_latents, "cache_latents is off"),

@@ -274,6 +274,9 @@ class RunSection(Section):
     report_to: Literal["tensorboard", "wandb", "trackio"] | None = Field(
         default=None, description="Tracker that gets the same numbers as events.jsonl, which is always written."
     )
+    report_samples: bool = Field(
+        default=False, description="Send the sample pictures to wandb or trackio too; tensorboard keeps them here."
+    )
 
 
 class OutputSection(Section):

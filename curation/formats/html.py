@@ -149,16 +149,19 @@ def _text(text: str) -> str:
 def _pictures(root: Path, names: Sequence[str], on_progress: Callable[[int, int], None]) -> dict[str, Picture]:
     """Of those photos that can be decoded, in their order."""
     made: dict[str, Picture] = {}
-    for number, (name, picture) in enumerate(in_parallel(lambda name: (name, _picture(root / name)), names), 1):
+    for number, (name, picture) in enumerate(in_parallel(lambda name: (name, _picture(root, name)), names), 1):
         if picture is not None:
             made[name] = picture
         on_progress(number, len(names))
     return {name: made[name] for name in names if name in made}
 
 
-def _picture(path: Path) -> Picture | None:
+def _picture(root: Path, name: str) -> Picture | None:
+    """None for what cannot be decoded, and for a name that leaves the folder: a row's may lead through a link."""
     try:
-        image = decode(read_regular(path), least_side=SIDE).image
+        if not (root / name).parent.resolve().is_relative_to(root.resolve()):
+            return None
+        image = decode(read_regular(root / name), least_side=SIDE).image
     except (OSError, ValueError, Undecodable):  # ValueError: a name with a zero byte, out of a metadata file
         return None
     image.thumbnail((SIDE, SIDE))

@@ -1,5 +1,6 @@
 """What is trained on: photos with their captions, and real pictures of the class, in the folders that are named."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def read_examples(config: TrainConfig) -> tuple[Example, ...]:
             )
         examples.append(Example(photo.name, photo.path, caption))
     if not examples:
-        raise EngineError("Every photo is left out of training.", f"See why with: loratui lint {dataset.root}")
+        remedy = f"See why with: loratui lint {shlex.quote(str(dataset.root))}"
+        raise EngineError("Every photo is left out of training.", remedy)
     return tuple(examples)
 
 

@@ -52,7 +52,14 @@ class DiffusersFolder:
         """Raises EngineError for tensors that are missing, in whose place the libraries put random ones."""
         variant = variant_on_disk(self.path, part, self.variant)
         module, found = kind.from_pretrained(
-            self.path, subfolder=part, dtype=dtype, variant=variant, output_loading_info=True, **settings
+            self.path,
+            subfolder=part,
+            dtype=dtype,
+            variant=variant,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **settings,
         )
         if missing := sorted(found["missing_keys"]):
             raise EngineError(

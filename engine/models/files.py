@@ -7,11 +7,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from curation.model_files import PICKLE_REMEDY, holds_pickles, unsafe_file
 from curation.text import visible
 from engine.errors import EngineError
 from engine.mini.model import MINI as MINI_FOLDER
 from engine.models.checkpoint_header import checkpoint_problem, read_header
-from engine.models.hub import DOWNLOAD, hub_problem, is_hub_id, repository_folder
+from engine.models.hub import how_to_download, hub_problem, is_hub_id, repository_folder
 from engine.models.names import MINI, TINY, full_name
 from engine.paths import is_there, typed_path
 from engine.settings import ModelSection
@@ -59,7 +60,7 @@ def not_on_disk(name: str) -> EngineError:
             f"The mini model is missing from this installation: there is no {MINI_FOLDER}.",
             "Install loratui again, or train the model anew with: python -m engine.mini.pretrain",
         )
-    return EngineError(f"The model {name} is not on this disk.", DOWNLOAD.format(name=name))
+    return EngineError(f"The model {name} is not on this disk.", how_to_download(name))
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -87,10 +88,7 @@ def variant_on_disk(folder: Path, part: str, variant: str | None) -> str | None:
         if weight_files(names, part, choice):
             return choice
     wanted = f"{variant} weights" if variant else "weights"
-    if any(name.endswith(".bin") for name in names):
-        remedy = "Weights in .bin files are not read, because loading one runs code from it; save it as safetensors."
-    else:
-        remedy = "Download it again, or check variant."
+    remedy = PICKLE_REMEDY if holds_pickles(folder / part) else "Download it again, or check variant."
     raise EngineError(f"The model in {folder} has no {wanted} of its {part or 'VAE'} in .safetensors.", remedy)
 
 
@@ -186,9 +184,14 @@ def _vae_problem(model: ModelSection) -> EngineError | None:
 
 
 def _check_weights(folder: Path, part: str, variant: str | None) -> None:
-    """Raises EngineError when the config or the weights of `part` are not there, or are cut short."""
+    """Raises EngineError when the config or the weights of `part` are not there, are cut short, or not safe to load."""
     if not (folder / part / "config.json").is_file():
         raise _not_diffusers(folder, str(Path(part) / "config.json"))
+    if unsafe := unsafe_file(folder / part):
+        raise EngineError(
+            f"The {part or 'VAE'} in {folder} is not loaded: {unsafe}.",
+            "Only weights in .safetensors files of its own are read; take the model from somebody whom you trust.",
+        )
     for name in weight_files(_names(folder, part), part, variant_on_disk(folder, part, variant)):
         if name.endswith(".safetensors"):
             read_header(folder / name)

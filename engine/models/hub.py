@@ -2,13 +2,18 @@
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 from engine.errors import EngineError
 
 SECONDS = 3.0  # that the hub may take for an answer, where somebody waits
 HUB_ID = re.compile(r"(\w([\w.-]{0,94}\w)?/)?\w([\w.-]{0,94}\w)?", re.ASCII)
-DOWNLOAD = "Fetch it first where there is a network: loratui models add {name}"
+
+
+def how_to_download(name: str) -> str:
+    """The remedy for a model that is not on this disk."""
+    return f"Fetch it first where there is a network: loratui models add {shlex.quote(name)}"
 
 
 def is_hub_id(name: str) -> bool:
@@ -81,6 +86,4 @@ def hub_error(name: str, error: Exception) -> EngineError:
         return EngineError(f"The hub's {name} has no such revision.", "Check revision.")
     if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
         return EngineError(f"The hub's {name} is no diffusers model.", "Name the hub id of an SDXL or a VAE.")
-    return EngineError(
-        f"The model {name} is not on this disk, and the hub does not answer.", DOWNLOAD.format(name=name)
-    )
+    return EngineError(f"The model {name} is not on this disk, and the hub does not answer.", how_to_download(name))

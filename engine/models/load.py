@@ -159,7 +159,9 @@ def schedulers(model: ModelSection, shipped: Mapping[str, Any]) -> tuple[DDPMSch
     """
     asked = {"prediction_type": model.prediction_type, "rescale_betas_zero_snr": model.rescale_betas_zero_snr}
     schedule = {**shipped, **{key: value for key, value in asked.items() if value is not None}}
-    sampler: Any = getattr(diffusers, schedule.get("_class_name", ""), EulerDiscreteScheduler)
+    named = getattr(diffusers, str(schedule.get("_class_name")), None)  # a config may name anything
+    is_sampler = isinstance(named, type) and issubclass(named, SchedulerMixin)
+    sampler: Any = named if is_sampler else EulerDiscreteScheduler
     if schedule.get("rescale_betas_zero_snr"):
         schedule["timestep_spacing"] = "trailing"
         if "rescale_betas_zero_snr" not in inspect.signature(sampler.__init__).parameters:

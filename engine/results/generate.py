@@ -88,7 +88,7 @@ def load_run_pipeline(run: RunDir, dtype: torch.dtype, device: torch.device) -> 
     if absent := [file.name for file in files if not file.is_file()]:
         raise EngineError(
             f"The run {run.name} has no {absent[0]} in its output folder.",
-            f"Write it with: loratui export {run.name}",
+            f"Write it with: loratui export {run.address}",
         )
     pipeline = load_base_pipeline(config.model, dtype, device)
     try:
@@ -100,7 +100,7 @@ def load_run_pipeline(run: RunDir, dtype: torch.dtype, device: torch.device) -> 
     except UNLOADABLE as error:
         raise EngineError(
             f"The files in {run.output} cannot be loaded: {error}.",
-            f"Write them again with: loratui export {run.name}",
+            f"Write them again with: loratui export {run.address}",
         ) from error
     return pipeline
 

@@ -1,4 +1,4 @@
-"""A run's numbers and pictures for tensorboard, wandb or trackio, through accelerate: the same as its events'."""
+"""A run's numbers for tensorboard, wandb or trackio, through accelerate, and its pictures where they may go there."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -7,6 +7,7 @@ from hashlib import blake2b
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from curation.redaction import HIDDEN
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.events import Event, Sample, Step, Warned
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
 
 PROJECT = "loratui"
+LOCAL = "tensorboard"  # writes into the run's folder; the others send to a server what they are given
 NOT_NUMBERS = ("step", "time", "lr")
 
 
@@ -47,7 +49,7 @@ def tracked(run: RunDir, config: TrainConfig, emit: Callable[[Event], None]) -> 
             f"The tracker {config.run.report_to} does not start: {type(error).__name__}: {error}.",
             "Mend that, or leave report_to out; events.jsonl has the same numbers.",
         ) from error
-    tracking = Tracking(tracker, run, emit)
+    tracking = Tracking(tracker, run, emit, with_pictures=config.run.report_to == LOCAL or config.run.report_samples)
     try:
         yield tracking
     finally:
@@ -55,21 +57,24 @@ def tracked(run: RunDir, config: TrainConfig, emit: Callable[[Event], None]) -> 
 
 
 class Tracking:
-    """Passes every event on to `emit`, and the numbers of steps and the sample pictures to `tracker` too.
+    """Passes every event on to `emit`, and the numbers of steps to `tracker` too.
 
-    A tracker that fails is a warning, and is asked no more: it is not worth a run.
+    with_pictures: also the sample pictures.  A tracker that fails is a warning, and is asked no more: it is not worth
+    a run.
     """
 
-    def __init__(self, tracker: "GeneralTracker", run: RunDir, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self, tracker: "GeneralTracker", run: RunDir, emit: Callable[[Event], None], with_pictures: bool
+    ) -> None:
         self._tracker: Any = tracker
-        self._run, self._emit = run, emit
+        self._run, self._emit, self._with_pictures = run, emit, with_pictures
         self._works = True
 
     def __call__(self, event: Event) -> None:
         self._emit(event)
         if isinstance(event, Step):
             self._try(lambda: self._tracker.log(numbers(event), step=event.step))
-        if isinstance(event, Sample):
+        if isinstance(event, Sample) and self._with_pictures:
             self._try(lambda: self._log_picture(event))
 
     def finish(self) -> None:
@@ -110,13 +115,20 @@ def numbers(step: Step) -> dict[str, float]:
     return {key: value for key, value in {**plain, **rates}.items() if value is not None}
 
 
-def hparams(config: TrainConfig) -> dict[str, str | float | bool]:
-    """Every setting as section.key: plain values, as trackers want them. No setting holds a secret."""
+def hparams(config: TrainConfig) -> dict[str, str | float]:
+    """Every setting as section.key: plain values, as trackers want them, without addresses, which may hold secrets."""
     return {
-        f"{section}.{key}": value if isinstance(value, str | float | int) else "none" if value is None else str(value)
+        f"{section}.{key}": _plain(value)
         for section, values in config.model_dump().items()
         for key, value in values.items()
     }
+
+
+def _plain(value: object) -> str | float:
+    if isinstance(value, float | int):
+        return value
+    text = "none" if value is None else str(value)
+    return HIDDEN if "://" in text else text
 
 
 def _tracker(run: RunDir, name: str) -> "GeneralTracker":
@@ -125,8 +137,9 @@ def _tracker(run: RunDir, name: str) -> "GeneralTracker":
     from accelerate.tracking import TensorBoardTracker, TrackioTracker, WandBTracker  # 3 s: torch
 
     PartialState()  # the trackers ask it whether they stand in the main process
-    if name == "tensorboard":
-        return TensorBoardTracker(run.name, logging_dir=run.path / "tensorboard")
+    if name == LOCAL:
+        (run.path / LOCAL).mkdir(mode=0o700, exist_ok=True)
+        return TensorBoardTracker(run.name, logging_dir=run.path / LOCAL)
     if name == "trackio":
         return TrackioTracker(PROJECT, name=run.name, resume="allow")
     identity = blake2b(f"{run.path}/{run.status().started}".encode(), digest_size=8).hexdigest()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,9 +107,9 @@ def mend(
     count = f"{len(copy.photos)} photos"
     say(f"Wrote {count} to {copy.root}." if mended.written else f"{copy.root} is up to date: {count}.")
     if mended.recorded and mended.written:
-        say(f"`loratui undo {dataset.root}` takes it back.")
+        say(f"`loratui undo {shlex.quote(str(dataset.root))}` takes it back.")
     if repointing is None:
-        say(f"Train on it with: --instance_data_dir {copy.root}")
+        say(f"Train on it with: --instance_data_dir {shlex.quote(str(copy.root))}")
     elif update:
         say(f"{repointing.config} says now: {repointing.setting}")
     else:

@@ -46,8 +46,10 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def save_parquet(dataset: Dataset, folder: Path) -> None:
+    """With the photos in it, as on the hub."""
+    dataset.save_to_disk(folder.with_name("embedded"))
     (folder / "data").mkdir(parents=True)
-    dataset.to_parquet(folder / "data" / "train-00000-of-00001.parquet")
+    Dataset.load_from_disk(folder.with_name("embedded")).to_parquet(folder / "data" / "train-00000-of-00001.parquet")
 
 
 SAVE: dict[str, Callable[[Dataset, Path], Any]] = {

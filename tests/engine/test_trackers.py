@@ -1,4 +1,4 @@
-"""Trackers: the same numbers as the step events, the pictures too, and never worth a run."""
+"""Trackers: the same numbers as the step events, the pictures where they may go, and never worth a run."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -40,6 +40,10 @@ class Notebook(GeneralTracker):
         super().__init__()
         self.fails, self.lines, self.finished = fails, [], False
 
+    def start(self) -> None: ...
+
+    def store_init_configuration(self, values: dict[str, Any]) -> None: ...
+
     @property
     def tracker(self) -> list[Any]:
         return self.lines
@@ -49,7 +53,7 @@ class Notebook(GeneralTracker):
             raise ConnectionError("the server is away")
         self.lines.append((step, values))
 
-    def log_images(self, values: dict[str, Any], step: int | None = None) -> None:
+    def log_images(self, values: dict[str, Any], step: int | None = None, **_: object) -> None:
         self.lines.append((step, {key: [picture.shape for picture in pictures] for key, pictures in values.items()}))
 
     def finish(self) -> None:
@@ -65,7 +69,7 @@ def test_steps_and_pictures_reach_the_tracker_and_every_event_goes_its_way(run: 
     Image.new("RGB", (16, 8)).save(run.samples / "000003-1.png")
     told: list[Event] = []
     notebook = Notebook()
-    tracking = Tracking(notebook, run, told.append)
+    tracking = Tracking(notebook, run, told.append, with_pictures=True)
     events = [STEP, Pivot(step=3), Sample(step=3, path="samples/000003-1.png", prompt="a photo of TOK")]
     for event in events:
         tracking(event)
@@ -89,12 +93,40 @@ def test_steps_and_pictures_reach_the_tracker_and_every_event_goes_its_way(run: 
 def test_a_tracker_that_fails_is_told_once_and_asked_no_more(run: RunDir) -> None:
     told: list[Event] = []
     notebook = Notebook(fails=True)
-    tracking = Tracking(notebook, run, told.append)
+    tracking = Tracking(notebook, run, told.append, with_pictures=True)
     for _ in range(2):
         tracking(STEP)
     tracking.finish()
     assert told == [STEP, Warned(message="The tracker notebook failed: ConnectionError: the server is away"), STEP]
     assert not notebook.finished
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "kinds"),
+    [
+        ("wandb", {}, ["loss"]),
+        ("trackio", {}, ["loss"]),
+        ("wandb", {"report_samples": True}, ["loss", "sample/1"]),
+        ("tensorboard", {}, ["loss", "sample/1"]),
+    ],
+)
+def test_pictures_leave_the_box_only_where_that_was_asked_for(
+    run: RunDir,
+    config: Callable[..., TrainConfig],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    settings: dict[str, bool],
+    kinds: list[str],
+) -> None:
+    Image.new("RGB", (16, 8)).save(run.samples / "000003-1.png")
+    notebook = Notebook()
+    monkeypatch.setattr("engine.training.trackers.find_spec", lambda _: True)
+    monkeypatch.setattr("engine.training.trackers._tracker", lambda *_: notebook)
+    with tracked(run, config(run={"report_to": name, **settings}), lambda _: None) as emit:
+        emit(STEP)
+        emit(Sample(step=3, path="samples/000003-1.png", prompt="a photo of TOK"))
+    told = [key for _, values in notebook.lines for key in values]
+    assert [key for key in told if key in ("loss", "sample/1")] == kinds
 
 
 @pytest.mark.parametrize("name", ["wandb", "trackio"])
