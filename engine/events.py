@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from curation.redaction import redacted
+
 from engine.tail import lines_backwards
 
 VERSION = 1
@@ -255,7 +257,7 @@ class EventWriter:
     def write(self, event: Event) -> None:
         """Append `event`, stamped with the time now. Raises OSError when the disk is full."""
         stamped = dataclasses.replace(event, time=time.time())
-        self._append(self._mend + encode(stamped).encode("ascii") + b"\n")
+        self._append(self._mend + redacted(encode(stamped)).encode("ascii") + b"\n")
 
     def _append(self, content: bytes) -> None:
         self._mend = b"\n"  # a line that is torn here is ended before the next one

@@ -263,7 +263,7 @@ def create_run(runs_dir: Path, name: str, config: TrainConfig) -> RunDir:
         ) from None
     run = RunDir(path)
     for folder in (run.checkpoints, run.samples, run.output, run.control):
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
     save_config(config, run.config_file)
     run.write_status(Status(state="queued"))
     return run

@@ -10,10 +10,12 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from curation import telemetry
 from curation.errors import StatedError
+from curation.redaction import redacted
 from engine.errors import EngineError
 from engine.events import Event, EventWriter, Failed, Skipped, Started, Step
 from engine.extras import require
@@ -73,6 +75,7 @@ def main(arguments: list[str]) -> int:
 
     0: finished, stopped or paused.  1: failed.  2: there is nothing to work at.
     """
+    telemetry.switch_off()
     if len(arguments) != 1 or not (Path(arguments[0]) / "config.toml").is_file():
         _say("There is no run to work at. Give the folder of one: python -m engine RUN_DIR")
         return 2
@@ -91,6 +94,8 @@ def main(arguments: list[str]) -> int:
 def _work(run: RunDir) -> int:
     """Follow the recipe to an end and tell it: an expected failure in its two sentences, others with their story."""
     journal = Journal(run)
+    with suppress(OSError):  # the caches, of faces too, work without; whoever writes there says so
+        (run.path.parent / ".cache").mkdir(mode=0o700, exist_ok=True)
     try:
         require("train", "loratui train")
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it has something to say while it is imported
@@ -98,7 +103,7 @@ def _work(run: RunDir) -> int:
 
         end = follow(run, journal)
     except Exception as error:  # noqa: BLE001 - whatever it was, the run's folder says so
-        traceback.print_exc()
+        _say(redacted(traceback.format_exc()))
         end = failed(error, run)
     journal(end)
     return 1 if isinstance(end, Failed) else 0
@@ -108,7 +113,7 @@ def failed(error: Exception, run: RunDir) -> Failed:
     """The two sentences of a failure."""
     if isinstance(error, StatedError):
         return Failed(problem=error.problem, remedy=error.remedy)
-    message = str(error).strip().split("\n")[0].rstrip(".") or "no message"
+    message = redacted(str(error)).strip().split("\n")[0].rstrip(".") or "no message"
     return Failed(problem=f"{type(error).__name__}: {message}.", remedy=f"The whole story is in {run.log_file}.")
 
 

@@ -8,7 +8,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from curation import telemetry
 from curation.errors import StatedError
+from curation.redaction import redacted
 from engine.errors import each_problem
 from loratui.commands import (
     caption,
@@ -30,9 +32,11 @@ from loratui.commands import (
     watch,
 )
 from loratui.commands.options import RunsDir
+from loratui.usage import Group
 
 app = typer.Typer(
     name="loratui",
+    cls=Group,
     help="From a folder of photos to an SDXL DreamBooth LoRA, in a terminal.\n\nWithout a command: the TUI.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
@@ -92,6 +96,7 @@ def open_tui(
 
 def main() -> None:
     """The entry point: expected failures are two sentences on stderr and exit code 2."""
+    telemetry.switch_off()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is still shown
@@ -117,7 +122,7 @@ def _refuse(*refusals: tuple[str, str]) -> NoReturn:
     from curation.text import visible
 
     if "--debug" in sys.argv:
-        traceback.print_exc()
+        sys.stderr.write(redacted(traceback.format_exc()))
     console = Console(stderr=True, soft_wrap=True)
     for problem, remedy in refusals:
         console.print(Text.assemble(("Error: ", "bold red"), visible(problem)))
