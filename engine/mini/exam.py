@@ -123,16 +123,12 @@ def train(photos: Path, folder: Path, settings: Tables | None = None) -> RunDir:
     return run
 
 
-def paint(run: RunDir, *, rounds: int = 2, seed: int = 0, with_lora: bool = True) -> Answers:
-    """What the run's exported files paint.  rounds: pictures of each question.
-
-    with_lora: without it, what the new tokens alone bring about.
-    """
-    device, config = default_device(), run.config()
+def paint(run: RunDir, *, rounds: int = 2, seed: int = 0) -> Answers:
+    """What the run's exported files paint.  rounds: pictures of each question."""
+    device, tokens = default_device(), run_tokens(run.config())
     pipeline = load_run_pipeline(run, compute_dtype(None, device), device)
-    if not with_lora:
-        pipeline.unload_lora_weights()
-    return answers(pipeline, rounds=rounds, seed=seed, tokens=run_tokens(config))
+    named = _painted(pipeline, NAMED, rounds, seed, tokens)
+    return Answers(named, _painted(pipeline, CLASS, rounds, seed, tokens))
 
 
 def paint_base(model: ModelSection, *, rounds: int = 2, seed: int = 0) -> Answers:
@@ -141,18 +137,6 @@ def paint_base(model: ModelSection, *, rounds: int = 2, seed: int = 0) -> Answer
     pipeline = load_base_pipeline(model, compute_dtype(None, device), device)
     plain = _painted(pipeline, CLASS, rounds, seed, {})
     return Answers(plain, plain)
-
-
-def answers(
-    pipeline: StableDiffusionXLPipeline,
-    *,
-    rounds: int,
-    seed: int,
-    tokens: Mapping[str, tuple[str, ...]],
-) -> Answers:
-    """What a pipeline paints. tokens: of each trigger word."""
-    named = _painted(pipeline, NAMED, rounds, seed, tokens)
-    return Answers(named, _painted(pipeline, CLASS, rounds, seed, tokens))
 
 
 def _painted(
