@@ -86,12 +86,15 @@ def ask_to_stop_now(run: RunDir) -> bool:
     return not run.is_requested("stop_now") and _ends_within(run, CHECKPOINT_SECONDS)
 
 
-def kill(run: RunDir) -> None:
+def kill(run: RunDir) -> bool:
     """End the worker's process group: SIGTERM, then SIGKILL. What it did since its last checkpoint is lost.
 
-    Raises EngineError where the worker cannot be told from other processes, or does not even end then.
+    False where it has ended meanwhile by itself.  Raises EngineError where the worker cannot be told from other
+    processes, or does not even end then.
     """
     pid = run.worker_pid()
+    if has_ended(run):
+        return False
     if pid is None:
         raise EngineError(
             f"The worker of {run.name} does not react, and no process here can be told to be it.",
@@ -102,7 +105,7 @@ def kill(run: RunDir) -> None:
             leads_its_group = os.getpgid(pid) == pid
             (os.killpg if leads_its_group else os.kill)(pid, number)
         if _ends_within(run, SIGNAL_SECONDS):
-            return
+            return True
     raise EngineError(
         f"The worker of {run.name}, process {pid}, does not end although it was killed.",
         "It waits for a disk or a driver: look at `dmesg`; only a restart of the machine may help.",

@@ -124,8 +124,8 @@ def _stop_now(run: RunDir) -> NoReturn:
     say(f"Asked {run.name} to stop now; waiting for its checkpoint.")
     if not ask_to_stop_now(run):
         say(f"It did not end, {HEARING_SECONDS:.0f} s after it was asked: ending its processes by force.")
-        kill(run)
-        newest, _ = newest_checkpoint(run)
-        kept = f"what it did since its checkpoint of step {int(newest.name)}" if newest else "all that it had trained"
-        say(f"Killed. Lost is {kept}.")
+        if kill(run):
+            newest, _ = newest_checkpoint(run)
+            from_where = f"its checkpoint of step {int(newest.name)}" if newest else "its beginning"
+            say(f"Killed at step {run.status().step}. It can go on from {from_where}.")
     end(run)

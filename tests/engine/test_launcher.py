@@ -60,9 +60,10 @@ def is_gone(pid: int) -> bool:
 def test_a_worker_is_ended_with_all_that_it_started(run: RunDir, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     monkeypatch.setattr(launcher, "SIGNAL_SECONDS", 2.0)
     process, child = worker(run, how)
-    kill(run)
+    assert kill(run)
     process.wait()
     assert is_gone(child)
+    assert not kill(run), "it has ended"
     assert run.status().state == "died" and run.status().step == 7
 
 
