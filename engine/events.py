@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from curation.redaction import redacted
-
 from engine.tail import lines_backwards
 
 VERSION = 1
