@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from pydantic import TypeAdapter
+
 from curation.atomic import write_text
 from engine.config import TrainConfig, load_frozen, save_config
 from engine.errors import EngineError
@@ -50,6 +52,7 @@ class Status:
     message: str = ""
 
 
+STORED_STATUS = TypeAdapter(Status)
 UNREADABLE = Status(state="died", message="Its status.json is missing or damaged.")
 
 
@@ -143,12 +146,9 @@ class RunDir:
 
     def _stored_status(self) -> Status:
         try:
-            fields = json.loads((self.path / "status.json").read_text("utf-8"))
-            known = {field.name for field in dataclasses.fields(Status)}
-            status = Status(**{key: value for key, value in fields.items() if key in known})
-        except (OSError, ValueError, AttributeError):
+            return STORED_STATUS.validate_python(json.loads((self.path / "status.json").read_text("utf-8")))
+        except (OSError, ValueError):
             return UNREADABLE
-        return status if status.state in get_args(State) else UNREADABLE
 
     def is_alive(self) -> bool:
         """Whether a worker holds the run's lock: asked of the kernel, never of a stored pid."""

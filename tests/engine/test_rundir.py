@@ -139,7 +139,13 @@ def test_the_worker_is_known_by_its_lock(run: RunDir) -> None:
     assert run.worker_pid() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"state": "dancing"}', '{"state": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "\x00", '{"state": "dancing"}', '{"state": 3}', '{"state": "stopped", "step": null}'),
+        '{"state": "starting", "updated": "yesterday"}',
+    ],
+)
 def test_a_damaged_status_is_said_and_the_lock_still_tells_who_lives(run: RunDir, text: str) -> None:
     (run.path / "status.json").write_text(text)
     assert run.status().state == "died" and "damaged" in run.status().message
