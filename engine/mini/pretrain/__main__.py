@@ -26,17 +26,18 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("mini-pretraining"), help="where everything is kept")
     parser.add_argument("--output", type=Path, default=MINI, help="where the model is saved")
     parser.add_argument("--pictures", type=int, default=60_000)
-    parser.add_argument("--autoencoder-steps", type=int, default=4_000)
-    parser.add_argument("--painter-steps", type=int, default=14_000)
+    parser.add_argument("--autoencoder-steps", type=int, default=3_200)
+    parser.add_argument("--painter-steps", type=int, default=6_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--processes", type=int, default=2, help="that draw")
     given = parser.parse_args()
 
     began, device = time.monotonic(), torch.device(given.device)
-    pictures = drawings(given.work, given.seed, given.pictures, given.processes)
-    vae = train_autoencoder(given.work, pictures, given.autoencoder_steps, given.seed, device)
-    painter = train_painter(given.work, vae, pictures, given.seed, given.painter_steps, device)
+    work = given.work / f"seed-{given.seed}"
+    pictures = drawings(work, given.seed, given.pictures, given.processes)
+    vae = train_autoencoder(work, pictures, given.autoencoder_steps, given.seed, device)
+    painter = train_painter(work, vae, pictures, given.seed, given.painter_steps, device)
     save(vae, painter, given.output)
     print(f"{given.output}: {(time.monotonic() - began) / 60:.0f} min since this start")  # noqa: T201
 
