@@ -83,6 +83,7 @@ class Report:
             "concept, shuffled": self.shuffled.concept,
             "place": self.run.place,
             "place, base": self.base.place,
+            "place, shuffled": self.shuffled.place,
             "background": self.run.background,
             "background, base": self.base.background,
             "background, shuffled": self.shuffled.background,
@@ -91,6 +92,7 @@ class Report:
             "variety": self.run.variety,
             "variety, base": self.base.variety,
             "monster": self.run.monster,
+            "monster, base": self.base.monster,
             **{
                 f"{name}, {level} noise": measure(level)
                 for name, measure in (
