@@ -27,17 +27,19 @@ NEW_PLACES = (
 )
 """What no photo shows: three sceneries, two styles and a colour."""
 
-# What makes the run short enough to watch: the mini model, its small pictures, few steps.
+# What makes the run short enough to watch: the mini model, which has little attention, small pictures, few steps.
 DEMO_SETTINGS = (
     "model.pretrained_model_name_or_path=mini",
     "data.resolution=64",
     "data.aspect_ratio_buckets=true",
-    "lora.rank=8",
+    "lora.rank=16",
+    "lora.lora_layers=attention_and_feed_forward",
     "run.train_batch_size=4",
-    "run.max_train_steps=150",
-    "run.checkpointing_steps=75",
+    "run.max_train_steps=200",
+    "run.checkpointing_steps=100",
     "sample.validation_steps=25",
     "sample.num_inference_steps=20",
+    "sample.guidance_scale=4.0",
 )
 
 
@@ -108,6 +110,7 @@ def _prepare(folder: Path, class_noun: str | None, subject: str) -> Iterator[Ste
     photos, fixed, config = (folder / name for name in ("photos", "photos-fixed", "lora.toml"))
     settings = [
         *DEMO_SETTINGS,
+        *([f"text_encoder.initializer_concept={class_noun}"] if class_noun else []),
         f"concept.instance_prompt=a photo of {subject}",
         f"sample.validation_prompt={WATCHED.format(subject=subject)}",
     ]
