@@ -1,8 +1,11 @@
 """A worker that does not end when asked is ended by force, and nothing else is."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.launcher import ask_to_stop_now, kill
 from engine.rundir import RunDir, Status, create_run
+
+Start = Callable[..., tuple[subprocess.Popen[str], int]]
 
 WORKER = """
 import os, signal, subprocess, sys, time
@@ -37,16 +42,27 @@ def run(tmp_path: Path) -> RunDir:
     return create_run(tmp_path / "runs", "one", TrainConfig())
 
 
-def worker(run: RunDir, *arguments: str) -> tuple[subprocess.Popen[str], int]:
-    """A worker that holds the lock in a session of its own, and the process that it started."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(run.path), *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    return process, int(process.stdout.readline())
+@pytest.fixture
+def worker(run: RunDir) -> Iterator[Start]:
+    """Starts a worker that holds the lock in a session of its own; returns it and the process that it started."""
+    started = []
+
+    def start(*arguments: str) -> tuple[subprocess.Popen[str], int]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(run.path), *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        return process, int(process.stdout.readline())
+
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def is_gone(pid: int) -> bool:
@@ -57,9 +73,11 @@ def is_gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("how", ["", "deaf"])
-def test_a_worker_is_ended_with_all_that_it_started(run: RunDir, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_a_worker_is_ended_with_all_that_it_started(
+    run: RunDir, worker: Start, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     monkeypatch.setattr(launcher, "SIGNAL_SECONDS", 2.0)
-    process, child = worker(run, how)
+    process, child = worker(how)
     assert kill(run)
     process.wait()
     assert is_gone(child)
@@ -67,21 +85,22 @@ def test_a_worker_is_ended_with_all_that_it_started(run: RunDir, monkeypatch: py
     assert run.status().state == "died" and run.status().step == 7
 
 
-def test_one_that_hears_is_given_the_time_for_its_checkpoint(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    process, _ = worker(run, "hears")
+def test_one_that_hears_is_given_the_time_for_its_checkpoint(
+    run: RunDir, worker: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker("hears")
     monkeypatch.setattr(launcher, "HEARING_SECONDS", 0.5)
     assert ask_to_stop_now(run)
-    process.wait()
     assert run.status().state == "stopped"
 
 
-def test_one_that_does_not_hear_is_told_from_one_that_does(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    process, child = worker(run)
+def test_one_that_does_not_hear_is_told_from_one_that_does(
+    run: RunDir, worker: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker()
     monkeypatch.setattr(launcher, "HEARING_SECONDS", 0.5)
+    monkeypatch.setattr(launcher, "CHECKPOINT_SECONDS", 600.0)
     assert not ask_to_stop_now(run)
-    os.killpg(process.pid, 9)
-    process.wait()
-    assert is_gone(child)
 
 
 def test_a_process_that_only_has_the_workers_number_is_left_alone(run: RunDir) -> None:
