@@ -21,15 +21,15 @@ def test_concept_fidelity_is_far_above_the_base_models(report: Report) -> None:
 
 def test_concept_fidelity_is_above_that_of_shuffled_captions(report: Report) -> None:
     """There, every third photo under the trigger word is of another individual."""
-    assert report.run.concept - report.shuffled.concept > 0.05
+    assert report.run.concept - report.shuffled.concept > 0.1
 
 
 def test_concept_fidelity_the_new_tokens_carry_a_part_of_it_by_themselves(report: Report) -> None:
-    assert report.learned_by_tokens("high") > 0.01
+    assert report.learned_by_tokens("high") > 0.015
 
 
 def test_concept_fidelity_it_is_learned_at_high_noise_where_forms_are_decided(report: Report) -> None:
-    assert report.learned("high") > 0.06
+    assert report.learned("high") > 0.1
 
 
 def test_concept_fidelity_it_is_learned_at_low_noise_where_details_are_decided(report: Report) -> None:
@@ -50,7 +50,7 @@ def test_prompt_fidelity_is_above_that_of_shuffled_captions(report: Report) -> N
 
 def test_prompt_fidelity_the_right_words_are_heeded(report: Report) -> None:
     """They predict the noise of held-back drawings better than another drawing's words."""
-    assert report.heeded("high") > 0.1
+    assert report.heeded("high") > 0.2
 
 
 def test_prompt_fidelity_training_reads_captions_as_painting_reads_prompts(report: Report) -> None:
@@ -58,7 +58,7 @@ def test_prompt_fidelity_training_reads_captions_as_painting_reads_prompts(repor
 
 
 def test_class_drift_other_individuals_are_not_the_mascot(report: Report) -> None:
-    assert report.run.leak - report.base.leak < 0.2
+    assert report.run.leak - report.base.leak < 0.15
 
 
 def test_class_drift_other_individuals_still_differ(report: Report) -> None:
