@@ -49,7 +49,7 @@ def sync(path: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
+    if not folder.exists():  # a file in its place is refused by the system, once something is made in it
         _make_folder(folder.parent)
         folder.mkdir(mode=0o700 if _is_private(folder.parent) else 0o777, exist_ok=True)
 

@@ -47,9 +47,9 @@ async def write(pilot: Pilot, text: str) -> None:
     await pilot.pause()
 
 
-async def wait_for(pilot: Pilot, condition: Callable[[], bool], tries: int = 1200) -> None:
+async def wait_for(pilot: Pilot, condition: Callable[[], bool]) -> None:
     """Let the app go on until `condition` holds; fail when it does not in good time."""
-    for _ in range(tries):
+    for _ in range(1200):
         if condition():
             return
         await pilot.pause(0.1)
@@ -58,7 +58,7 @@ async def wait_for(pilot: Pilot, condition: Callable[[], bool], tries: int = 120
 
 async def sees(pilot: Pilot, *words: str) -> None:
     """Wait until all of these stand on the screen; notifications come with a delay."""
-    await wait_for(pilot, lambda: all(word in screen_text(pilot) for word in words), tries=100)
+    await wait_for(pilot, lambda: all(word in screen_text(pilot) for word in words))
 
 
 def screen_text(pilot: Pilot) -> str:
