@@ -41,3 +41,13 @@ def dreambooth() -> Callable[[str], Path]:
         return folder
 
     return subject
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diffusers folder with a tiny random SDXL: read only."""
+    from engine.models.tiny import build_tiny_sdxl
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-sdxl"
+    build_tiny_sdxl(folder)
+    return folder

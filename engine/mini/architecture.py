@@ -4,7 +4,6 @@ from typing import Any
 
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from engine.mini.world import (
     BACKGROUNDS,
@@ -20,7 +19,7 @@ from engine.mini.world import (
     STYLES,
 )
 from engine.models.clip_vocabulary import merges_for, vocabulary
-from engine.models.tiny import SCHEDULER, WORDS
+from engine.models.tiny import SCHEDULER, WORDS, text_encoders
 
 TEXT_WIDTHS = (64, 96)
 
@@ -71,28 +70,6 @@ def new_autoencoder() -> AutoencoderKL:
     return AutoencoderKL(**VAE)
 
 
-def new_text_encoders() -> tuple[CLIPTextModel, CLIPTextModelWithProjection]:
-    """Untrained text encoders. The end-of-text id is the wrong 2 of SDXL's published configs."""
-    tokens = len(vocabulary(merges()))
-    first, second = (
-        CLIPTextConfig(
-            vocab_size=tokens,
-            hidden_size=width,
-            intermediate_size=4 * width,
-            projection_dim=width,
-            num_hidden_layers=3,
-            num_attention_heads=width // 16,
-            max_position_embeddings=77,
-            hidden_act=activation,
-            bos_token_id=0,
-            eos_token_id=2,
-            pad_token_id=1,
-        )
-        for width, activation in zip(TEXT_WIDTHS, ("quick_gelu", "gelu"), strict=True)
-    )
-    return CLIPTextModel(first), CLIPTextModelWithProjection(second)
-
-
 def new_unet() -> UNet2DConditionModel:
     """An untrained UNet."""
     return UNet2DConditionModel(**UNET)
@@ -105,5 +82,5 @@ def new_scheduler() -> EulerDiscreteScheduler:
 
 def new_painter() -> nn.ModuleDict:
     """Text encoders and UNet, which learn together."""
-    first, second = new_text_encoders()
+    first, second = text_encoders(len(vocabulary(merges())), TEXT_WIDTHS)
     return nn.ModuleDict({"text_encoder": first, "text_encoder_2": second, "unet": new_unet()})

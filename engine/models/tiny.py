@@ -26,6 +26,7 @@ table the tree two up very view walking wall water wearing white wide window wit
 backpack camera character coffee drawing flower forest illustration sculpture shirt sofa toy
 """
 
+TEXT_WIDTHS = (32, 64)
 # SDXL's three stages. The widths stay w, 2w, 4w: with equal ones other tools meet modules that SDXL does not have.
 UNET: dict[str, Any] = {
     "sample_size": 8,
@@ -35,11 +36,11 @@ UNET: dict[str, Any] = {
     "attention_head_dim": [1, 2, 4],
     "transformer_layers_per_block": [1, 1, 2],
     "layers_per_block": 2,
-    "cross_attention_dim": 32 + 64,
+    "cross_attention_dim": sum(TEXT_WIDTHS),
     "use_linear_projection": True,
     "addition_embed_type": "text_time",
     "addition_time_embed_dim": 32,
-    "projection_class_embeddings_input_dim": 6 * 32 + 64,
+    "projection_class_embeddings_input_dim": 6 * 32 + TEXT_WIDTHS[1],
 }
 VAE: dict[str, Any] = {
     "sample_size": 64,
@@ -97,13 +98,16 @@ def build_tiny_sdxl(folder: Path) -> None:
 
     The same weights each time; the global random state is left as it was.  The VAE reduces by 8 as the real one does.
     """
-    tokenizer, tokenizer_2 = sdxl_tokenizers(merges_for(WORDS.split()))
+    merges = merges_for(WORDS.split())
+    tokenizer, tokenizer_2 = sdxl_tokenizers(merges)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
+        vae = AutoencoderKL(**VAE)
+        text_encoder, text_encoder_2 = text_encoders(len(vocabulary(merges)), TEXT_WIDTHS)
         parts: dict[str, Any] = dict(
-            vae=AutoencoderKL(**VAE),
-            text_encoder=CLIPTextModel(_text_config(hidden_size=32, hidden_act="quick_gelu")),
-            text_encoder_2=CLIPTextModelWithProjection(_text_config(hidden_size=64, hidden_act="gelu")),
+            vae=vae,
+            text_encoder=text_encoder,
+            text_encoder_2=text_encoder_2,
             tokenizer=tokenizer,
             tokenizer_2=tokenizer_2,
             unet=UNet2DConditionModel(**UNET),
@@ -112,18 +116,25 @@ def build_tiny_sdxl(folder: Path) -> None:
     StableDiffusionXLPipeline(**parts, add_watermarker=False).save_pretrained(folder)
 
 
-def _text_config(hidden_size: int, hidden_act: str) -> CLIPTextConfig:
-    """The end-of-text id is the wrong 2 of SDXL's published configs, so that its trap is met here too."""
-    return CLIPTextConfig(
-        vocab_size=len(vocabulary(merges_for(WORDS.split()))),
-        hidden_size=hidden_size,
-        intermediate_size=4 * hidden_size,
-        projection_dim=hidden_size,
-        num_hidden_layers=3,
-        num_attention_heads=hidden_size // 16,
-        max_position_embeddings=77,
-        hidden_act=hidden_act,
-        bos_token_id=0,
-        eos_token_id=2,
-        pad_token_id=1,
+def text_encoders(vocab_size: int, widths: tuple[int, int]) -> tuple[CLIPTextModel, CLIPTextModelWithProjection]:
+    """SDXL's two text encoders in these widths, untrained.
+
+    The end-of-text id is the wrong 2 of SDXL's published configs, so that its trap is met here too.
+    """
+    first, second = (
+        CLIPTextConfig(
+            vocab_size=vocab_size,
+            hidden_size=width,
+            intermediate_size=4 * width,
+            projection_dim=width,
+            num_hidden_layers=3,
+            num_attention_heads=width // 16,
+            max_position_embeddings=77,
+            hidden_act=activation,
+            bos_token_id=0,
+            eos_token_id=2,
+            pad_token_id=1,
+        )
+        for width, activation in zip(widths, ("quick_gelu", "gelu"), strict=True)
     )
+    return CLIPTextModel(first), CLIPTextModelWithProjection(second)

@@ -1,4 +1,4 @@
-"""The tiny SDXL, built once for all tests of the engine, and runs that look as if they had trained with it."""
+"""The tiny SDXL in memory, and runs that look as if they had trained with it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from tests.engine.training import Train
 
 RANK, ALPHA = 4, 8.1  # not equal: tools that lose alpha take the rank for it; float32 cannot hold 8.1
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A diffusers folder with a tiny random SDXL: read only."""
-    from engine.models.tiny import build_tiny_sdxl
-
-    folder = tmp_path_factory.mktemp("models") / "tiny-sdxl"
-    build_tiny_sdxl(folder)
-    return folder
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The tiny SDXL, and a pickle that would leave a trace if anything in it ran."""
+"""A copy of the tiny SDXL, and a pickle that would leave a trace if anything in it ran."""
 
 import os
 import pickle
@@ -7,16 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A diffusers folder with a tiny random SDXL: read only."""
-    from engine.models.tiny import build_tiny_sdxl
-
-    folder = tmp_path_factory.mktemp("models") / "tiny-sdxl"
-    build_tiny_sdxl(folder)
-    return folder
 
 
 @pytest.fixture
