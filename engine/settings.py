@@ -120,6 +120,9 @@ class LoraSection(Section):
     use_blora: bool = Field(
         default=False, description="B-LoRA: only the block of content and the block of style get a LoRA."
     )
+    init_from: str | None = Field(
+        default=None, description="Run, or folder of one of its checkpoints, whose weights training starts from."
+    )
 
 
 class TextEncoderSection(Section):
@@ -268,6 +271,12 @@ class RunSection(Section):
     checkpointing_minutes: float | None = Field(
         default=10.0, gt=0, description="Minutes between checkpoints, whichever comes first; 'none' is off."
     )
+    checkpoints_total_limit: int | None = Field(
+        default=5, ge=1, description="Newest checkpoints that are kept; 'none' keeps all."
+    )
+    checkpoints_keep_every: int | None = Field(
+        default=None, ge=1, description="Steps whose multiples' checkpoints are kept besides, to choose from later."
+    )
     max_skipped_steps: int = Field(
         default=10, ge=1, description="Steps in a row without a finite loss or gradient that end the run."
     )
@@ -276,6 +285,32 @@ class RunSection(Section):
     )
     report_samples: bool = Field(
         default=False, description="Send the sample pictures to wandb or trackio too; tensorboard keeps them here."
+    )
+    num_processes: int = Field(
+        default=1, ge=1, description="Processes that share each step, one for each GPU; each has its own micro-batches."
+    )
+    accelerate_config: str | None = Field(
+        default=None, description="File that `accelerate config` wrote, for several machines."
+    )
+    max_hours: float | None = Field(
+        default=None, gt=0, description="Hours of work after which the run stops, with a checkpoint and an export."
+    )
+    price_per_hour: float | None = Field(default=None, gt=0, description="Cost of the box an hour, to tell the run's.")
+    max_cost: float | None = Field(
+        default=None, gt=0, description="Cost at which the run stops, with a checkpoint and an export."
+    )
+    sync_to: str | None = Field(
+        default=None,
+        description="Copies checkpoints, samples, output to rclone:REMOTE:PATH, rsync:HOST:PATH or hub:USER/NAME.",
+    )
+    on_finish: str | None = Field(
+        default=None, description="Command after the run finished, failed or stopped, e.g. 'sudo shutdown -h now'."
+    )
+    notify_command: str | None = Field(
+        default=None, description="Command at the pivot and when the run finished or failed; reads LORATUI_* variables."
+    )
+    notify_webhook: str | None = Field(
+        default=None, description="URL that is posted the same as JSON; Slack, Discord and ntfy read it."
     )
 
 
