@@ -13,7 +13,6 @@ from engine.chance import draw_seed
 from engine.config import TrainConfig
 from engine.data.samples import Batch, Samples
 from engine.errors import EngineError
-from engine.events import Checkpoint as CheckpointEvent
 from engine.events import Event, MicroBatchHalved, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
 from engine.models.load import Models, room_on_gpu
 from engine.models.low_memory import offload
@@ -22,7 +21,8 @@ from engine.rundir import Ending, RunDir
 from engine.text.prompts import PromptEncoder
 from engine.text.tokens import keep_norm, placeholder_rows
 from engine.training.batches import Batches, prior_from_base_model
-from engine.training.checkpoints import Checkpoint, TrainState, save_checkpoint
+from engine.training.checkpointing import Checkpointing
+from engine.training.checkpoints import Checkpoint, TrainState
 from engine.training.compiled import compile_blocks
 from engine.training.learning import STEPS_TO_MOVE, not_learning
 from engine.training.lora import lora_parameters
@@ -85,12 +85,12 @@ class Trainer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.run, self.config, self.plan, self.models = run, config, plan, models
-        self.emit, self.clock = emit, clock
+        self.emit, self.checkpointing = emit, Checkpointing(run, config.run, emit, clock)
         timesteps = models.noise_scheduler.config["num_train_timesteps"]
         self.batches = Batches(config, photos, class_images, timesteps)
         self.device, self.dtype = models.unet.device, models.unet.dtype
         self.step, self.pivoted, self.skipped_in_a_row = 0, False, 0
-        self.micro_batch, self.phase, self.saved_at = config.run.train_batch_size, "", clock()
+        self.micro_batch, self.phase = config.run.train_batch_size, ""
         self.tokens = add_trainables(models, config)
         self.new_rows = [
             (rows, rows.std().item())  # as they start, also where a checkpoint's are put in their place below
@@ -121,21 +121,21 @@ class Trainer:
 
         Raises EngineError when too many steps in a row give no finite loss, or the GPU is full.
         """
-        self.saved_at = self.clock()
-        while self.step < self.plan.total_steps:
-            self.prepare()
-            self.enter("training")
-            self._train_step()
-            ending = self.run.asked_to_end()
-            is_last = self.step == self.plan.total_steps
-            if self._checkpoint_is_due() or ending or is_last:
-                self._save_checkpoint(must=ending is not None or is_last)
-            if ending == "stopped_now":
-                return ending
-            if self._sample_is_due() and (ending != "stopped" or is_last):
-                self._sample()
-            if ending and not is_last:
-                return ending
+        with self.checkpointing:
+            while self.step < self.plan.total_steps:
+                self.prepare()
+                self.enter("training")
+                self._train_step()
+                ending = self.run.asked_to_end()
+                is_last = self.step == self.plan.total_steps
+                if self.checkpointing.due(self.step) or ending or is_last:
+                    self.checkpointing.save(self.checkpoint(), must=ending is not None or is_last)
+                if ending == "stopped_now":
+                    return ending
+                if self._sample_is_due() and (ending != "stopped" or is_last):
+                    self._sample()
+                if ending and not is_last:
+                    return ending
         return "finished"
 
     @property
@@ -340,25 +340,6 @@ class Trainer:
             f"{self.skipped_in_a_row} steps in a row gave no finite loss or gradients, the last one on {named}.",
             f"{kept}Start a new run with mixed_precision = 'bf16' or 'no', or with a lower learning_rate.",
         )
-
-    def _checkpoint_is_due(self) -> bool:
-        run = self.config.run
-        asked = self.run.take_request("checkpoint")
-        late = run.checkpointing_minutes is not None and self.clock() - self.saved_at >= 60 * run.checkpointing_minutes
-        return asked or late or self.step % run.checkpointing_steps == 0
-
-    def _save_checkpoint(self, must: bool) -> None:
-        """must: a failure ends the run; else it is a warning, and the next checkpoint may fare better."""
-        self.saved_at = self.clock()
-        try:
-            folder = save_checkpoint(self.run, self.checkpoint())
-        except OSError as error:
-            message = f"The checkpoint of step {self.step} could not be written: {error.strerror}."
-            if must:
-                raise EngineError(message, "Make room on the disk, then resume the run.") from error
-            self.emit(Warned(message=f"{message} Make room on the disk; training goes on."))
-        else:
-            self.emit(CheckpointEvent(step=self.step, path=str(folder.relative_to(self.run.path))))
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.state
