@@ -1,0 +1,66 @@
+"""One run in which everything is on that draws by chance or writes files, and what it must leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.config import compose
+from engine.plan import resolve
+from engine.rundir import RunDir, create_run
+
+STEPS, PIVOT, CHECKPOINTING_STEPS = 8, 4, 2
+
+
+def everything_on(photos: Path, model: Path) -> dict[str, dict[str, Any]]:
+    """A run of eight short steps in which all is on that draws by chance or writes files.
+
+    Buckets, flips, dropout, shuffled and dropped captions, generated class images, accumulation; the pivot after four
+    steps, a checkpoint after every second, a picture at the pivot and at the end.
+    """
+    return {
+        "data": {
+            "instance_data_dir": str(photos),
+            "resolution": 64,
+            "aspect_ratio_buckets": True,
+            "random_flip": True,
+            "crop_variants": 1,
+            "caption_dropout_rate": 0.2,
+            "shuffle_caption": True,
+        },
+        "concept": {"instance_prompt": "a photo of TOK"},
+        "model": {"pretrained_model_name_or_path": str(model)},
+        "lora": {"rank": 2, "lora_dropout": 0.1},
+        "text_encoder": {"train_text_encoder_ti_frac": PIVOT / STEPS},
+        "prior": {"with_prior_preservation": True, "class_prompt": "a photo of a thing", "num_class_images": 2},
+        "sample": {
+            "validation_prompt": "TOK, asleep",
+            "num_validation_images": 1,
+            "validation_steps": PIVOT,
+            "num_inference_steps": 2,
+        },
+        "run": {
+            "max_train_steps": STEPS,
+            "gradient_accumulation_steps": 2,
+            "checkpointing_steps": CHECKPOINTING_STEPS,
+            "checkpointing_minutes": None,
+        },
+    }
+
+
+def create_in(
+    folder: Path, name: str, photos: Path, model: Path, sections: Mapping[str, Mapping[str, Any]] | None = None
+) -> RunDir:
+    """A new run of `everything_on` in `folder`."""
+    flags = everything_on(photos, model)
+    for section, values in (sections or {}).items():
+        flags.setdefault(section, {}).update(values)
+    return create_run(folder, name, resolve(compose(flags=flags).config))
+
+
+def last_files(run: RunDir) -> dict[str, bytes]:
+    """What a run leaves that must not depend on what happened to it: its last checkpoint's tensors, and its output."""
+    last = run.checkpoints / f"{STEPS:06d}"
+    files = [*sorted(last.glob("*.safetensors")), *sorted(run.output.iterdir())]
+    return {str(file.relative_to(run.path)): file.read_bytes() for file in files}
