@@ -12,6 +12,7 @@ from engine.data.latents import Posteriors
 from engine.data.samples import Samples, class_image_samples, photo_samples
 from engine.errors import EngineError
 from engine.events import ClassImages, Finished, Paused, Phase, Progress, Started, Stopped, Verified, Warned
+from engine.fingerprint import recorded_fingerprint, take_fingerprint
 from engine.models.files import model_identity
 from engine.models.load import (
     Models,
@@ -73,7 +74,8 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit) -> Finished | Stopped 
     if config.data.cache_latents and posteriors.are_kept:
         offload(models, "vae")
 
-    trainer = Trainer(run, config, the_plan, models, photos, class_images, emit, checkpoint)
+    fingerprint = take_fingerprint(config, recorded_fingerprint(folder) if folder else None)
+    trainer = Trainer(run, config, the_plan, models, photos, class_images, emit, checkpoint, fingerprint=fingerprint)
     if step < the_plan.total_steps:
         emit(rehearse(trainer))
     ending = trainer.train()

@@ -27,14 +27,25 @@ def find_masks(examples: Sequence[Example], mask_dir: Path | None) -> dict[str, 
     its suffix, in mask_dir or in the same subfolder of it.  Every picture is decoded.
     Raises ConfigError for a folder that cannot be used, EngineError for a mask that cannot be read.
     """
+    files = mask_files(examples, mask_dir)
+    found = {example.name: files.get(example.name, example.path) for example in examples}
+    with ThreadPoolExecutor() as pool:
+        usable = pool.map(_holds_a_mask, found.values(), (example.path for example in examples))
+    return {name: path for (name, path), is_mask in zip(found.items(), usable, strict=True) if is_mask}
+
+
+def mask_files(examples: Sequence[Example], mask_dir: Path | None) -> dict[str, Path]:
+    """The files in mask_dir that are named as a photo, by photo name, not looked into.
+
+    Raises ConfigError for a folder that cannot be used.
+    """
     files = _files_by_stem(mask_dir, examples) if mask_dir else {}
     found = {}
     for example in examples:
         stems = (Path(example.name).with_suffix("").as_posix(), Path(example.name).stem)
-        found[example.name] = next((files[stem] for stem in stems if stem in files), example.path)
-    with ThreadPoolExecutor() as pool:
-        usable = pool.map(_holds_a_mask, found.values(), (example.path for example in examples))
-    return {name: path for (name, path), is_mask in zip(found.items(), usable, strict=True) if is_mask}
+        if stem := next((stem for stem in stems if stem in files), None):
+            found[example.name] = files[stem]
+    return found
 
 
 def read_mask(path: Path, photo: Path) -> Image.Image:

@@ -31,13 +31,15 @@ class TrainState:
     """Where a run stands. step: optimizer steps done.  pivoted: the text side no longer trains.
 
     scaler: the fp16 gradient scaler's values, empty for other types.  num_threads: torch's on the CPU; another number
-    resumes closely, but not to the bit.
+    resumes closely, but not to the bit.  fingerprint: what was trained on, as `engine.fingerprint` writes it; None in
+    checkpoints of earlier versions.
     """
 
     step: int
     pivoted: bool
     num_threads: int
     scaler: dict[str, Any]
+    fingerprint: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

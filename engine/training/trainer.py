@@ -14,6 +14,7 @@ from engine.config import TrainConfig
 from engine.data.samples import Batch, Samples
 from engine.errors import EngineError
 from engine.events import Event, MicroBatchHalved, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
+from engine.fingerprint import Fingerprint
 from engine.models.load import Models, room_on_gpu
 from engine.models.low_memory import offload
 from engine.plan import Plan, trains_text
@@ -70,6 +71,8 @@ class Trainer:
 
     Adds the adapters and new tokens to `models`.  photos, class_images: where samples come from.
     emit: takes every event.  checkpoint: where to go on from.  clock: seconds, for checkpoints by the minute.
+    start: another run's weights, to begin with instead of untrained ones; a checkpoint's go before it.
+    fingerprint: of what is trained on, for the checkpoints.
     """
 
     def __init__(
@@ -83,8 +86,11 @@ class Trainer:
         emit: Emit,
         checkpoint: Checkpoint | None = None,
         clock: Callable[[], float] = time.monotonic,
+        start: TrainedWeights | None = None,
+        fingerprint: Fingerprint | None = None,
     ) -> None:
         self.run, self.config, self.plan, self.models = run, config, plan, models
+        self.fingerprint = None if fingerprint is None else fingerprint.to_json()
         self.emit, self.checkpointing = emit, Checkpointing(run, config.run, emit, clock)
         timesteps = models.noise_scheduler.config["num_train_timesteps"]
         self.batches = Batches(config, photos, class_images, timesteps)
@@ -103,8 +109,8 @@ class Trainer:
         if prior_from_base_model(config):
             with self._autocast():
                 self.base_class_prompt = self.prompts.encode_as_base(config.prior.class_prompt or "")
-        if checkpoint:
-            apply_weights(models, checkpoint.weights)  # before flattening, which copies
+        if weights := checkpoint.weights if checkpoint else start:
+            apply_weights(models, weights)  # before flattening, which copies
         self.groups = _groups(models, config)
         self.optimizer = make_optimizer(self.groups, config.optimizer, config.text_encoder)
         self.lr_factor = lr_schedule(config.optimizer, plan.total_steps)
@@ -190,7 +196,7 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """All that a resume needs, as it is now."""
-        state = TrainState(self.step, self.pivoted, torch.get_num_threads(), self.scaler.state_dict())
+        state = TrainState(self.step, self.pivoted, torch.get_num_threads(), self.scaler.state_dict(), self.fingerprint)
         return Checkpoint(state, self.weights(), optimizer_state(self.optimizer))
 
     def peak_memory(self) -> int | None:
