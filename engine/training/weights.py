@@ -7,10 +7,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from curation.atomic import write_bytes
+from curation.atomic import writing
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.models.load import Models
@@ -21,6 +20,16 @@ from engine.training.lora import add_adapters, lora_metadata, lora_state
 MODULES = ("unet", "text_encoder", "text_encoder_2")
 EMBEDDINGS_FILE = "embeddings.safetensors"
 ADAPTER_METADATA = "lora_adapter_metadata"
+DTYPES = {  # as safetensors calls them
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+}
 
 
 @dataclass(frozen=True)
@@ -143,14 +152,23 @@ def load_weights(folder: Path) -> TrainedWeights:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file, whole, the same bytes each time (the library writes metadata in random order)."""
-    content = save({key: tensor.contiguous() for key, tensor in tensors.items()}, metadata=dict(metadata))
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    header["__metadata__"] = dict(sorted(metadata.items()))
-    ordered = json.dumps(header, separators=(",", ":")).encode("utf-8")
-    ordered += b" " * (-len(ordered) % 8)
-    write_bytes(path, len(ordered).to_bytes(8, "little") + ordered + content[8 + size :])
+    """Write a safetensors file of CPU tensors, whole, the same bytes each time.
+
+    One tensor after another, as the format has it (https://github.com/huggingface/safetensors#format): the library
+    would put metadata in random order, hold the whole file in memory, and hold up every other thread meanwhile.
+    """
+    aligned = sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
+    end = 0
+    for name, tensor in aligned:
+        begin, end = end, end + tensor.nbytes
+        header[name] = {"dtype": DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    with writing(path) as temporary, temporary.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, tensor in aligned:
+            file.write(tensor.detach().reshape(-1).view(torch.uint8).numpy().data)
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from engine.errors import EngineError
 from engine.models.load import Models, load_models
@@ -114,3 +115,19 @@ def test_another_programs_tensors_are_told(metadata: dict[str, str], tmp_path: P
     write_safetensors(tmp_path / LORA_FILE, {"prior.lora_A": torch.zeros(1)}, metadata)
     with pytest.raises(EngineError, match="not written by loratui"):
         load_weights(tmp_path)
+
+
+def test_a_file_is_written_as_the_library_would_write_it(tmp_path: Path) -> None:
+    tensors = {
+        "transposed": torch.randn(3, 4).T,
+        "number": torch.tensor(1.5),
+        "empty": torch.zeros(0, 4),
+        "half": torch.randn(3).half(),
+        "brain": torch.randn(5).bfloat16(),
+        "bytes": torch.arange(7, dtype=torch.uint8),
+        "trained": torch.nn.Parameter(torch.randn(2)),
+        "steps": torch.tensor(10**10),
+    }
+    write_safetensors(tmp_path / "a.safetensors", tensors, {"tokens": '{"TOK": ["<s0>"]}'})
+    expected = save({key: tensor.contiguous() for key, tensor in tensors.items()}, {"tokens": '{"TOK": ["<s0>"]}'})
+    assert (tmp_path / "a.safetensors").read_bytes() == expected
