@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from curation.text import visible
 from engine.chance import draw_seed
 from engine.config import TrainConfig
-from engine.data.samples import Batch, Samples
+from engine.data.samples import Samples
 from engine.errors import EngineError
-from engine.events import Event, MicroBatchHalved, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
+from engine.events import Event, Phase, Pivot, Progress, Sample, Skipped, Step, Warned
 from engine.fingerprint import Fingerprint
-from engine.models.load import Models, room_on_gpu
+from engine.models.load import Models
 from engine.models.low_memory import offload
 from engine.plan import Plan, trains_text
 from engine.rundir import Ending, RunDir
@@ -25,6 +25,7 @@ from engine.training.batches import Batches, prior_from_base_model
 from engine.training.checkpointing import Checkpointing
 from engine.training.checkpoints import Checkpoint, TrainState
 from engine.training.compiled import compile_blocks
+from engine.training.gradients import Gradients
 from engine.training.learning import STEPS_TO_MOVE, not_learning
 from engine.training.lora import lora_parameters
 from engine.training.losses import DiffusionLoss
@@ -38,7 +39,6 @@ from engine.training.optimizers import (
     restore_optimizer,
     set_rates,
 )
-from engine.training.out_of_memory import gpu_is_full
 from engine.training.prior import predict_as_base
 from engine.training.sampling import write_samples
 from engine.training.step import training_loss
@@ -96,7 +96,7 @@ class Trainer:
         self.batches = Batches(config, photos, class_images, timesteps)
         self.device, self.dtype = models.unet.device, models.unet.dtype
         self.step, self.pivoted, self.skipped_in_a_row = 0, False, 0
-        self.micro_batch, self.phase = config.run.train_batch_size, ""
+        self.phase = ""
         self.tokens = add_trainables(models, config)
         self.new_rows = [
             (rows, rows.std().item())  # as they start, also where a checkpoint's are put in their place below
@@ -112,6 +112,7 @@ class Trainer:
         if weights := checkpoint.weights if checkpoint else start:
             apply_weights(models, weights)  # before flattening, which copies
         self.groups = _groups(models, config)
+        self.gradients = Gradients(config, plan, self.groups, emit)
         self.optimizer = make_optimizer(self.groups, config.optimizer, config.text_encoder)
         self.lr_factor = lr_schedule(config.optimizer, plan.total_steps)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
@@ -174,8 +175,8 @@ class Trainer:
         Where loss or gradients are not finite, nothing is changed.  Raises EngineError when the GPU is full.
         """
         set_rates(self.optimizer, self.lr_factor(self.step))
-        losses, photos = self._gradients(position)
-        grad_norm = self._clip_gradients()
+        losses, photos = self.gradients.accumulate(position, self.step, self._backward)
+        grad_norm = self.gradients.clip(self.optimizer, self.scaler)
         priors = [loss.prior.item() for loss in losses if loss.prior is not None]
         update = Update(
             loss=sum(loss.total.item() for loss in losses) / len(losses),
@@ -187,7 +188,7 @@ class Trainer:
             self.scaler.step(self.optimizer)
             self._keep_norm()
         self.scaler.update()
-        self._zero_gradients()
+        self.gradients.zero()
         return update
 
     def weights(self) -> TrainedWeights:
@@ -217,50 +218,9 @@ class Trainer:
         if should_have_moved and (problem := not_learning(self.models.unet, self.optimizer)):
             self.emit(Warned(message=f"Nothing is learned after {self.step} steps: {problem}"))
 
-    def _gradients(self, position: int) -> tuple[list[DiffusionLoss], list[str]]:
-        """Gradients of a step's samples and their losses; where the GPU is full, of smaller micro-batches.
-
-        The samples and every draw stay the same, but for the masks of LoRA dropout.
-        """
-        while True:
-            try:
-                return self._accumulate(position)
-            except torch.OutOfMemoryError as error:
-                self._zero_gradients()
-                if not self.config.run.oom_retry or self.micro_batch == 1:
-                    raise gpu_is_full(self._config_as_it_runs(), room_on_gpu()) from error
-            # Here, where the error no longer holds on to what it was given of the GPU.
-            self._halve_micro_batch()
-
-    def _accumulate(self, position: int) -> tuple[list[DiffusionLoss], list[str]]:
-        """Forward and backward of all micro-batches of the step whose samples begin at `position`."""
-        losses: list[DiffusionLoss] = []
-        names: list[str] = []
-        for place in range(position, position + self.plan.samples_per_step, self.micro_batch):
-            batch = self.batches.batch(place, self.micro_batch).to(self.device)
-            names += batch.photos
-            losses.append(self._backward(batch, place))
-        return losses, names
-
-    def _halve_micro_batch(self) -> None:
-        """The largest size of at most half that divides the batch."""
-        batch = self.config.run.train_batch_size
-        self.micro_batch = max(size for size in range(1, self.micro_batch // 2 + 1) if batch % size == 0)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        micro_batches = self._config_as_it_runs().run.gradient_accumulation_steps
-        self.emit(
-            MicroBatchHalved(step=self.step, micro_batch=self.micro_batch, gradient_accumulation_steps=micro_batches)
-        )
-
-    def _config_as_it_runs(self) -> TrainConfig:
-        """The config with the micro-batches that a full GPU has led to."""
-        micro_batches = self.plan.samples_per_step // self.micro_batch
-        halved = {"train_batch_size": self.micro_batch, "gradient_accumulation_steps": micro_batches}
-        return self.config.model_copy(update={"run": self.config.run.model_copy(update=halved)})
-
-    def _backward(self, batch: Batch, position: int) -> DiffusionLoss:
+    def _backward(self, position: int, size: int) -> tuple[DiffusionLoss, tuple[str, ...]]:
         """Forward and backward of one micro-batch; gradients add up in the flat tensors."""
+        batch = self.batches.batch(position, size).to(self.device)
         torch.manual_seed(draw_seed(self.config.run.seed, "dropout", position))  # LoRA dropout has no generator
         with self._autocast():
             prompt_embeds, pooled_prompt_embeds = self.prompts.encode(batch.captions)
@@ -268,26 +228,14 @@ class Trainer:
             if self.base_class_prompt:
                 base_prediction = predict_as_base(self.models, batch, *self.base_class_prompt)
             loss = training_loss(self.models, batch, prompt_embeds, pooled_prompt_embeds, self.config, base_prediction)
-        self.scaler.scale(loss.total * (self.micro_batch / self.plan.samples_per_step)).backward()
-        return DiffusionLoss(loss.total.detach(), None if loss.prior is None else loss.prior.detach())
-
-    def _clip_gradients(self) -> float:
-        """Clip what trains, and nothing else, to max_grad_norm; returns the norm before."""
-        for group in self.groups:
-            group.check_views()
-        self.scaler.unscale_(self.optimizer)
-        flats = [tensor for group in self.groups if group.trains for tensor in group.tensors]
-        return nn.utils.clip_grad_norm_(flats, self.config.optimizer.max_grad_norm).item()
+        self.scaler.scale(loss.total * (size / self.plan.samples_per_step)).backward()
+        return DiffusionLoss(loss.total.detach(), None if loss.prior is None else loss.prior.detach()), batch.photos
 
     def _keep_norm(self) -> None:
         """Keep the new tokens' embeddings near the vocabulary's norm, as long as they train."""
         if self.text_trains:
             for rows, std in self.new_rows:
                 keep_norm(rows, std)
-
-    def _zero_gradients(self) -> None:
-        for group in self.groups:
-            group.zero_grad()
 
     def _freeze_text(self) -> None:
         for group in self.groups:
