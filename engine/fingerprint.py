@@ -11,7 +11,7 @@ from typing import Any
 from curation.errors import CurationError
 from curation.text import visible
 from engine.config import TrainConfig, sections
-from engine.data.examples import read_examples, real_class_images
+from engine.data.examples import Example, real_class_images
 from engine.data.masks import mask_files
 from engine.models.contents import model_contents
 from engine.paths import typed_path
@@ -58,13 +58,12 @@ class Fingerprint:
         return {"version": VERSION, **asdict(self)}
 
 
-def take_fingerprint(config: TrainConfig, known: Fingerprint | None = None) -> Fingerprint:
-    """Read what a run would be trained on.  config: resolved.
+def take_fingerprint(config: TrainConfig, examples: Sequence[Example], known: Fingerprint | None = None) -> Fingerprint:
+    """Read what a run is trained on.  config: resolved.  examples: its photos.
 
     known: an earlier one; files whose size and time of change it knows are not read again.
-    Raises CurationError for what cannot be read, EngineError where there is nothing to train on.
+    Raises CurationError for what cannot be read, EngineError for class images that are not to be had.
     """
-    examples = read_examples(config)
     masks: dict[str, Path] = {}
     if config.loss.masked_loss:
         masks = mask_files(examples, typed_path(config.data.mask_dir) if config.data.mask_dir else None)

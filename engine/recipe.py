@@ -74,7 +74,7 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit) -> Finished | Stopped 
     if config.data.cache_latents and posteriors.are_kept:
         offload(models, "vae")
 
-    fingerprint = take_fingerprint(config, recorded_fingerprint(folder) if folder else None)
+    fingerprint = take_fingerprint(config, examples, recorded_fingerprint(folder) if folder else None)
     trainer = Trainer(run, config, the_plan, models, photos, class_images, emit, checkpoint, fingerprint=fingerprint)
     if step < the_plan.total_steps:
         emit(rehearse(trainer))
