@@ -7,15 +7,19 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 from curation.redaction import redacted
 from engine.tail import lines_backwards
 
 VERSION = 1
+STEP_LINE = b'{"v": 1, "type": "step", '
+"""How `encode` begins a step, which need not be decoded to be passed over."""
+MOST_LINE = 2**20
+"""Bytes: what has no newline for longer is no event, such as the zeros that a crashed file system leaves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,24 +221,56 @@ class Finished(Event):
 TYPES: dict[str, type[Event]] = {event.type: event for event in Event.__subclasses__()}
 
 
+def _is_integer(value: object) -> bool:
+    return type(value) is int and abs(value) < 2**63
+
+
+def _is_number(value: object) -> bool:
+    """Finite, and small enough to be counted with: NaN compares as false."""
+    return type(value) in (int, float) and -1e300 < value < 1e300  # type: ignore[operator]
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str
+
+
+FITS: dict[Any, Callable[[Any], bool]] = {
+    int: _is_integer,
+    float: _is_number,
+    str: _is_text,
+    bool: lambda value: type(value) is bool,
+    int | None: lambda value: value is None or _is_integer(value),
+    float | None: lambda value: value is None or _is_number(value),
+    list[str]: lambda value: type(value) is list and all(map(_is_text, value)),
+    dict[str, float]: lambda value: type(value) is dict and all(map(_is_number, value.values())),
+}
+"""Whether a value out of a file is of a field's type; a file may have been edited by hand."""
+FIELDS = {kind: {field.name: FITS[field.type] for field in dataclasses.fields(kind)} for kind in Event.__subclasses__()}
+
+
 def encode(event: Event) -> str:
     """One JSON line, without its newline."""
     return json.dumps({"v": VERSION, "type": event.type, **dataclasses.asdict(event)})
 
 
 def decode(line: str | bytes) -> Event | None:
-    """The event of a line; None for a torn line and for types and fields of a newer version."""
+    """The event of a line; None for a torn or damaged one, and for a type of a newer version.
+
+    Its fields are of the types that its class says, so that viewers need not ask again; others are left out.
+    """
     try:
         fields: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     kind = TYPES.get(str(fields.get("type"))) if isinstance(fields, dict) else None
     if kind is None:
         return None
-    known = {field.name for field in dataclasses.fields(kind)}
+    values = {name: fields[name] for name in FIELDS[kind] if name in fields}
+    if not all(FIELDS[kind][name](value) for name, value in values.items()):
+        return None
     try:
-        return kind(**{key: value for key, value in fields.items() if key in known})
-    except TypeError:
+        return kind(**values)
+    except TypeError:  # one is missing
         return None
 
 
@@ -266,11 +302,15 @@ class EventWriter:
 
 
 class EventFollower:
-    """Reads a growing events file: each iteration, or call of `new`, gives what was appended since the last one."""
+    """Reads a growing events file: each iteration, or call of `new`, gives what was appended since the last one.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
+    offset: bytes at its start that are passed over; it grows with what is read.  most_bytes: when more than that is
+    new, only every so many steps is given that they make up about as much; those of the end are all there.
+    """
+
+    def __init__(self, path: Path, offset: int = 0, most_bytes: int | None = None) -> None:
+        self.offset = offset
+        self._path, self._most_bytes = path, most_bytes
 
     def new(self) -> list[Event]:
         """Events appended since the last call; a half-written last line waits for its end."""
@@ -279,12 +319,27 @@ class EventFollower:
     def __iter__(self) -> Iterator[Event]:
         try:
             with self._path.open("rb") as file:
-                file.seek(self._offset)
-                for line in file:
-                    if not line.endswith(b"\n"):
-                        return
-                    self._offset += len(line)
-                    if event := decode(line):
-                        yield event
+                yield from self._read(file)
         except FileNotFoundError:
             return
+
+    def _read(self, file: BinaryIO) -> Iterator[Event]:
+        stride, thin_until = self._thinning(os.fstat(file.fileno()).st_size)
+        steps = 0
+        file.seek(self.offset)
+        while line := file.readline(MOST_LINE):
+            if not line.endswith(b"\n") and len(line) < MOST_LINE:
+                return
+            self.offset += len(line)
+            if self.offset < thin_until and line.startswith(STEP_LINE):
+                steps += 1
+                if steps % stride != 1:
+                    continue
+            if event := decode(line):
+                yield event
+
+    def _thinning(self, size: int) -> tuple[int, int]:
+        """Of how many steps one is given, and up to which offset."""
+        if self._most_bytes is None or size - self.offset <= self._most_bytes:
+            return 1, 0
+        return (size - self.offset) // self._most_bytes + 1, size - self._most_bytes // 4

@@ -81,6 +81,10 @@ class RunDir:
         return self.path / "events.jsonl"
 
     @property
+    def summary_file(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
     def log_file(self) -> Path:
         return self.path / "log.txt"
 

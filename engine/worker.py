@@ -20,12 +20,17 @@ from engine.errors import EngineError
 from engine.events import Event, EventWriter, Failed, Skipped, Started, Step
 from engine.extras import require
 from engine.rundir import ENDING_STATES, RunDir
+from engine.summary import Summary
 
 STATUS_SECONDS = 0.5
+SUMMARY_SECONDS = 60.0
 
 
 class Journal:
-    """Takes a run's events: appends each to events.jsonl and keeps status.json at most half a second behind."""
+    """Takes a run's events: appends each to events.jsonl and keeps status.json at most half a second behind.
+
+    summary.json, for viewers of a long run, is a minute behind.
+    """
 
     def __init__(self, run: RunDir) -> None:
         self._run = run
@@ -34,6 +39,7 @@ class Journal:
         started = before.started or time.time()
         self._status = dataclasses.replace(before, state="running", pid=os.getpid(), started=started, message="")
         self._written = 0.0
+        self._summary, self._summarized = Summary(run), time.monotonic()
         self._said_full = False
         self._write_status()
 
@@ -53,6 +59,10 @@ class Journal:
             self._status = dataclasses.replace(self._status, state=state)
         if state or isinstance(event, Started) or time.monotonic() - self._written >= STATUS_SECONDS:
             self._write_status()
+        if state or time.monotonic() - self._summarized >= SUMMARY_SECONDS:
+            with self._surviving_a_full_disk():
+                self._summary.update()
+            self._summarized = time.monotonic()
 
     def _write_status(self) -> None:
         with self._surviving_a_full_disk():

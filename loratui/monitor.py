@@ -1,6 +1,5 @@
 """One model of a run's live state, fed by its events; the TUI and the CLI's panels both draw it."""
 
-import math
 from collections import deque
 from pathlib import Path
 from statistics import fmean
@@ -10,7 +9,6 @@ from engine.events import (
     Checkpoint,
     ClassImages,
     Event,
-    EventFollower,
     Failed,
     Finished,
     MicroBatchHalved,
@@ -29,33 +27,10 @@ from engine.events import (
 )
 from engine.launcher import is_active
 from engine.rundir import RunDir, State, Status
+from engine.summary import FIRST, LAST, TIMED_STEPS, Summary
 
-MOST_POINTS = 4096  # a terminal shows a few hundred; the rest would only cost memory
 MOST_MESSAGES = 500
-SMOOTHING_STEPS = 50  # the smoothed loss is a mean over about so many steps
-TIMED_STEPS = 20  # speed and remaining time come from so many of the last steps
-
-
-class Series:
-    """Values by step, bounded: when full, every second point goes and only every second new one stays."""
-
-    def __init__(self) -> None:
-        self.points: list[tuple[int, float]] = []
-        self._stride = 1
-        self._seen = 0
-
-    def add(self, step: int, value: float) -> None:
-        """Append a point; steps grow."""
-        if self._seen % self._stride == 0:
-            self.points.append((step, value))
-        self._seen += 1
-        if len(self.points) > MOST_POINTS:
-            self.points = self.points[::2]
-            self._stride *= 2
-
-    def cut(self, step: int) -> None:
-        """Forget the points after `step`."""
-        self.points = [point for point in self.points if point[0] <= step]
+MOST_FILES = FIRST + LAST
 
 
 class Monitor:
@@ -83,7 +58,6 @@ class Monitor:
         self.pivot_step: int | None = None
         self.epoch = 0
         self.loss: float | None = None
-        self.smoothed_loss: float | None = None
         self.lrs: dict[str, float] = {}
         self.effective_lr: float | None = None
         self.d: float | None = None
@@ -92,16 +66,17 @@ class Monitor:
         self.memory: int | None = None
         self.sample_sets: dict[int, list[Path]] = {}
         self.checkpoints: list[Path] = []
-        self.warnings: list[str] = []
+        self.warnings: deque[str] = deque(maxlen=MOST_MESSAGES)
         self.messages: deque[str] = deque(maxlen=MOST_MESSAGES)
         self.message_count = 0
         self.outcome: tuple[str, str] | None = None
         self.verified: Verified | None = None
-        self._losses, self._smoothed, self._effective_lrs = Series(), Series(), Series()
         self._seconds: deque[float] = deque(maxlen=TIMED_STEPS)
         self._rehearsed_seconds: float | None = None
         self._status: Status | None = None
-        self._follower = EventFollower(run.events_file)
+        self._summary = Summary(run)
+        for event in self._summary.events:
+            self._apply(event)
 
     @property
     def samples(self) -> list[Path]:
@@ -110,18 +85,23 @@ class Monitor:
 
     @property
     def losses(self) -> list[tuple[int, float]]:
-        """Loss by step, thinned out over a long run."""
-        return self._losses.points
+        """Loss by step; over a long run the lowest and the highest of each stretch."""
+        return self._summary.curves.losses.points
+
+    @property
+    def smoothed_loss(self) -> float | None:
+        """The running mean of the loss."""
+        return self._summary.curves.smoothed_loss
 
     @property
     def smoothed_losses(self) -> list[tuple[int, float]]:
         """The running mean of the loss by step; every step counts in it."""
-        return self._smoothed.points
+        return self._summary.curves.smoothed_losses.points
 
     @property
     def effective_lrs(self) -> list[tuple[int, float]]:
         """The UNet's effective learning rate by step."""
-        return self._effective_lrs.points
+        return self._summary.curves.effective_lrs.points
 
     @property
     def seconds_per_step(self) -> float | None:
@@ -144,7 +124,7 @@ class Monitor:
         # The worker writes its last event before its last status: in this order no end is seen without its event.
         status = self.run.status()
         changed = status != self._status
-        for event in self._follower:
+        for event in self._summary.new():
             changed = True
             self._apply(event)
         if changed:
@@ -188,6 +168,8 @@ class Monitor:
                 self._say(f"step {event.step} left out: {event.reason} ({photos})")
             case Sample():
                 _remember(self.sample_sets.setdefault(event.step, []), self.run.path / event.path)
+                if len(self.sample_sets) > MOST_FILES:
+                    del self.sample_sets[list(self.sample_sets)[FIRST]]
                 self._say(f"step {event.step}: sample {event.path}")
             case Checkpoint():
                 _remember(self.checkpoints, self.run.path / event.path)
@@ -206,11 +188,8 @@ class Monitor:
 
     def _start(self, event: Started) -> None:
         """A resumed run goes back to its checkpoint: what was recorded after it will be recorded anew."""
-        for series in (self._losses, self._smoothed, self._effective_lrs):
-            series.cut(event.step)
         self.sample_sets = {step: paths for step, paths in self.sample_sets.items() if step <= event.step}
         self.loss = self.losses[-1][1] if self.losses else None
-        self.smoothed_loss = self.smoothed_losses[-1][1] if self.smoothed_losses else None
         self.step, self.total_steps, self.pivot_step = event.step, event.total_steps, event.pivot_step
         self.photos, self.device = event.photos, visible(event.device)
         self.outcome, self.verified, self.progress = None, None, None
@@ -222,15 +201,9 @@ class Monitor:
     def _take_step(self, event: Step) -> None:
         self.step, self.epoch = event.step, event.epoch
         self.loss = event.loss
-        if math.isfinite(event.loss):
-            before = event.loss if self.smoothed_loss is None else self.smoothed_loss
-            self.smoothed_loss = before + (event.loss - before) / min(max(event.step, 1), SMOOTHING_STEPS)
-            self._smoothed.add(event.step, self.smoothed_loss)
         self.lrs, self.effective_lr, self.d = event.lr, event.effective_lr, event.d
         self.grad_norm, self.samples_per_second, self.memory = event.grad_norm, event.samples_per_second, event.memory
         self._seconds.append(event.seconds)
-        self._losses.add(event.step, event.loss)
-        self._effective_lrs.add(event.step, event.effective_lr)
 
     def _say(self, message: str) -> None:
         self.messages.append(visible(message))
@@ -238,5 +211,8 @@ class Monitor:
 
 
 def _remember(paths: list[Path], path: Path) -> None:
+    """Add a path, once; of too many the first and the last ones stay."""
     if path not in paths:
         paths.append(path)
+    if len(paths) > MOST_FILES:
+        del paths[FIRST]

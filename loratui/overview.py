@@ -8,7 +8,7 @@ from statistics import fmean
 from engine.events import Rehearsed, Started, Step, latest_events
 from engine.rundir import RunDir, Status
 from engine.sizes import bytes_in
-from loratui.monitor import TIMED_STEPS
+from engine.summary import TIMED_STEPS
 
 # How far back a step is looked for among what else happened since, so that a long file costs no more than a short one.
 MOST_EVENTS = 2000

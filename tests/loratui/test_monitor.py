@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import TrainConfig
+from engine.curves import MOST_POINTS
 from engine.events import (
     Checkpoint,
     ClassImages,
@@ -26,7 +27,7 @@ from engine.events import (
     Warned,
 )
 from engine.rundir import RunDir, Status, create_run
-from loratui.monitor import MOST_POINTS, Monitor
+from loratui.monitor import Monitor
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_phases_samples_checkpoints_and_warnings_are_told(run: RunDir) -> None:
     assert (monitor.phase, monitor.progress) == ("caching", (2, 6))
     assert monitor.samples == [run.path / "samples/000010-0.png"]
     assert monitor.checkpoints == [run.path / "checkpoints/000010"]
-    assert monitor.warnings == ["No GPU."]
+    assert list(monitor.warnings) == ["No GPU."]
     told = "\n".join(monitor.messages)
     assert "step 11 left out: loss is nan (a.jpg)" in told
     assert "step 50: the pivot" in told
