@@ -50,6 +50,12 @@ class Checkpoint:
     weights: TrainedWeights
     optimizer: tuple[dict[str, Tensor], dict[str, Any]]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its tensors."""
+        parts = (self.weights.lora(), self.weights.embeddings(), self.optimizer[0])
+        return sum(tensor.nbytes for part in parts for tensor in part.values())
+
 
 def save_checkpoint(run: RunDir, checkpoint: Checkpoint) -> Path:
     """Write `checkpoint` to the run and return its folder. One that is there and whole is left as it is.
@@ -58,8 +64,7 @@ def save_checkpoint(run: RunDir, checkpoint: Checkpoint) -> Path:
     be written.
     """
     folder = run.checkpoints / f"{checkpoint.state.step:06d}"
-    for unfinished in run.checkpoints.glob(".*.tmp"):
-        shutil.rmtree(unfinished, ignore_errors=True)
+    remove_unfinished(run)
     if folder.exists() and not fault(folder):
         return folder
     temporary = run.checkpoints / f".{folder.name}.tmp"
@@ -73,6 +78,12 @@ def save_checkpoint(run: RunDir, checkpoint: Checkpoint) -> Path:
     temporary.rename(folder)
     sync(run.checkpoints)
     return folder
+
+
+def remove_unfinished(run: RunDir) -> None:
+    """Remove what an earlier worker left half written or half removed."""
+    for unfinished in run.checkpoints.glob(".*.tmp"):
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

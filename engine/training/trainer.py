@@ -133,10 +133,11 @@ class Trainer:
                 self.prepare()
                 self.enter("training")
                 self._train_step()
+                self.checkpointing.tell()
                 ending = self.run.asked_to_end()
                 is_last = self.step == self.plan.total_steps
                 if self.checkpointing.due(self.step) or ending or is_last:
-                    self.checkpointing.save(self.checkpoint(), must=ending is not None or is_last)
+                    self.checkpointing.save(self.checkpoint, ending, is_last)
                 if ending == "stopped_now":
                     return ending
                 if self._sample_is_due() and (ending != "stopped" or is_last):
@@ -287,6 +288,7 @@ class Trainer:
         self.skipped_in_a_row += 1
         if self.skipped_in_a_row < self.config.run.max_skipped_steps:
             return
+        self.checkpointing.wait()
         newest, _ = newest_checkpoint(self.run)
         kept = f"The last good checkpoint is that of step {int(newest.name)}. " if newest else ""
         named = ", ".join(visible(name) for name in dict.fromkeys(photos))
