@@ -1,5 +1,6 @@
 """Start a worker in its own session, where no closed terminal reaches it, and wait for a run's end."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 
+from engine.box.limits import limit_problem
 from engine.errors import EngineError
 from engine.rundir import RunDir, Status
 
@@ -32,8 +34,10 @@ def launch(run: RunDir) -> int:
         )
     if before.state == "finished":
         raise EngineError(f"The run {run.name} is already finished.", f"Its files are in {run.output}.")
+    if problem := limit_problem(run):
+        raise problem
     run.clear_requests()
-    run.write_status(Status(state="starting", step=before.step, total_steps=before.total_steps, started=before.started))
+    run.write_status(dataclasses.replace(before, state="starting", pid=None, loss=None, message=""))
     descriptor = os.open(run.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "ab") as log:
         worker = subprocess.Popen(

@@ -40,7 +40,10 @@ LORA_FILE = f"{RESERVED_NAME}.safetensors"
 
 @dataclass(frozen=True)
 class Status:
-    """The last known state of a run. started, updated: seconds since the epoch. message: the cause of an end."""
+    """The last known state of a run. started, updated: seconds since the epoch. message: the cause of an end.
+
+    worked: seconds that all its workers together have been at it.
+    """
 
     state: State = "queued"
     pid: int | None = None
@@ -49,6 +52,7 @@ class Status:
     loss: float | None = None
     started: float | None = None
     updated: float = 0.0
+    worked: float = 0.0
     message: str = ""
 
 

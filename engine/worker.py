@@ -9,13 +9,14 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from curation import telemetry
 from curation.errors import StatedError
 from curation.redaction import redacted
+from engine.box import attended, start_on_finish
 from engine.errors import EngineError
 from engine.events import Event, EventWriter, Failed, Skipped, Started, Step
 from engine.extras import require
@@ -38,7 +39,7 @@ class Journal:
         before = run.status()
         started = before.started or time.time()
         self._status = dataclasses.replace(before, state="running", pid=os.getpid(), started=started, message="")
-        self._written = 0.0
+        self._written, self._began = 0.0, time.monotonic() - before.worked
         self._summary, self._summarized = Summary(run), time.monotonic()
         self._said_full = False
         self._write_status()
@@ -65,6 +66,7 @@ class Journal:
             self._summarized = time.monotonic()
 
     def _write_status(self) -> None:
+        self._status = dataclasses.replace(self._status, worked=time.monotonic() - self._began)
         with self._surviving_a_full_disk():
             self._run.write_status(self._status)
         self._written = time.monotonic()
@@ -95,28 +97,35 @@ def main(arguments: list[str]) -> int:
             if run.status().state == "finished":
                 raise EngineError(f"The run {run.name} is already finished.", f"Its files are in {run.output}.")
             _heed_signals(run)
-            return _work(run)
+            end = _work(run)
     except EngineError as error:
         _say(str(error))
         return 2
+    start_on_finish(run, end)  # the lock is free, and what is on disk is final
+    return 1 if isinstance(end, Failed) else 0
 
 
-def _work(run: RunDir) -> int:
-    """Follow the recipe to an end and tell it: an expected failure in its two sentences, others with their story."""
-    journal = Journal(run)
+def _work(run: RunDir) -> Event:
+    """Follow the recipe to an end and tell it; returns its event."""
     with suppress(OSError):  # the caches, of faces too, work without; whoever writes there says so
         (run.path.parent / ".cache").mkdir(mode=0o700, exist_ok=True)
+    with attended(run, Journal(run)) as emit:
+        end = _followed(run, emit)
+        emit(end)
+    return end
+
+
+def _followed(run: RunDir, emit: Callable[[Event], None]) -> Event:
+    """The recipe's end: an expected failure in its two sentences, others with their story in the log."""
     try:
         require("train", "loratui train")
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it has something to say while it is imported
         from engine.recipe import follow  # 6 s: torch, diffusers, transformers
 
-        end = follow(run, journal)
+        return follow(run, emit)
     except Exception as error:  # noqa: BLE001 - whatever it was, the run's folder says so
         _say(redacted(traceback.format_exc()))
-        end = failed(error, run)
-    journal(end)
-    return 1 if isinstance(end, Failed) else 0
+        return failed(error, run)
 
 
 def failed(error: Exception, run: RunDir) -> Failed:
