@@ -114,6 +114,18 @@ def compose(path: Path | None = None, flags: Tables | None = None) -> Composed:
     return Composed(config, origins)
 
 
+def with_settings(config: TrainConfig, settings: Tables) -> TrainConfig:
+    """`config` with other values for some settings, given by section and key. Raises ConfigError for one that does not
+    fit."""
+    values = config.model_dump()
+    for section, given in settings.items():
+        values[section].update(given)
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise _mistyped(error, "", None) from None
+
+
 def _add_what_is_implied(merged: dict[str, dict[str, Any]], origins: dict[str, str]) -> None:
     """Let a choice that was made win over a default or a preset that would pass it over without a word."""
 

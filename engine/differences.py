@@ -116,9 +116,12 @@ def _photos_in_a_step(settings: Mapping[str, Any]) -> int:
 
 def _of_model(before: str | None, now: str | None) -> Iterator[Difference]:
     if before != now:
-        known = before is not None and now is not None
-        shown = [f"weights {digest[:12]}" if digest else "not on this disk" for digest in (before, now)]
-        yield Difference("the base model", *shown, "learned" if known else "harmless")
+        weight = "harmless" if before is None or now is None else "learned"  # it is fetched again
+        yield Difference("the base model", _weights(before), _weights(now), weight)
+
+
+def _weights(digest: str | None) -> str:
+    return f"weights {digest[:12]}" if digest else "not on this disk"
 
 
 def _of_pictures(what: str, before: Mapping[str, Picture], now: Mapping[str, Picture]) -> Iterator[Difference]:
@@ -132,7 +135,7 @@ def _of_pictures(what: str, before: Mapping[str, Picture], now: Mapping[str, Pic
         if one.caption != other.caption:
             yield Difference(f"caption of {name}", one.caption, other.caption, "learned")
         if one.mask != other.mask:
-            yield Difference(f"mask of {name}", *(_mask(picture) for picture in (one, other)), "learned")
+            yield Difference(f"mask of {name}", _mask(one), _mask(other), "learned")
 
 
 def _described(picture: Picture) -> str:

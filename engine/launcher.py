@@ -21,19 +21,25 @@ CHECKPOINT_SECONDS = 120.0
 SIGNAL_SECONDS = 5.0
 
 
+def must_be_launchable(run: RunDir) -> Status:
+    """What the run's status is. Raises EngineError when a worker is already at it, and when the run is finished."""
+    status = run.status()
+    if run.is_alive() or status.state == "starting":
+        raise EngineError(
+            f"The run {run.name} is already being worked on.", f"Watch it with: loratui attach {run.address}"
+        )
+    if status.state == "finished":
+        raise EngineError(f"The run {run.name} is already finished.", f"Its files are in {run.output}.")
+    return status
+
+
 def launch(run: RunDir) -> int:
     """Start the worker of `run` and return its process id.
 
     The worker leads its own session, reads nothing, and writes its talk to log.txt, so it outlives the terminal.
     Raises EngineError when a worker is already at it, and when the run is finished.
     """
-    before = run.status()
-    if run.is_alive() or before.state == "starting":
-        raise EngineError(
-            f"The run {run.name} is already being worked on.", f"Watch it with: loratui attach {run.address}"
-        )
-    if before.state == "finished":
-        raise EngineError(f"The run {run.name} is already finished.", f"Its files are in {run.output}.")
+    before = must_be_launchable(run)
     if problem := limit_problem(run):
         raise problem
     run.clear_requests()

@@ -1,12 +1,22 @@
-"""From a config to a working run: check, make the folder, launch the worker."""
+"""From a config to a working run: check, make the folder, launch the worker; and the same for one that goes on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from engine.config import TrainConfig
+from engine.config import Tables, TrainConfig, save_config, with_settings
+from engine.data.examples import read_examples
+from engine.differences import Difference, differences
+from engine.errors import EngineError
 from engine.extras import require
-from engine.launcher import launch
+from engine.fingerprint import recorded_fingerprint, take_fingerprint
+from engine.launcher import launch, must_be_launchable
+from engine.paths import typed_path
+from engine.plan import plan, resolve
 from engine.preflight import preflight
+from engine.preflight.frozen import frozen
+from engine.preflight.photos import open_photos
 from engine.rundir import RunDir, create_run, free_name
+from engine.training.manifest import newest_checkpoint
 
 
 def start_run(config: TrainConfig, runs_dir: Path, name: str | None = None) -> tuple[RunDir, tuple[str, ...]]:
@@ -21,3 +31,57 @@ def start_run(config: TrainConfig, runs_dir: Path, name: str | None = None) -> t
     run = create_run(runs_dir, name or free_name(runs_dir, stem), checked.config)
     launch(run)
     return run, checked.warnings
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """How a run would go on.
+
+    config: what it would be from then on.  checkpoint: the newest whole one, None to begin anew.  passed_over: a
+    sentence for each newer one.  differences: what has changed since it; None where it does not say what it was
+    trained on.
+    """
+
+    config: TrainConfig
+    checkpoint: Path | None
+    passed_over: tuple[str, ...]
+    differences: tuple[Difference, ...] | None
+
+
+def prepare_resumption(run: RunDir, settings: Tables) -> Resumption:
+    """Compare a run's newest whole checkpoint with its config.toml, changed by `settings`, and its photos as they are.
+
+    Nothing is written or loaded.  Raises EngineError and CurationError for what cannot go on at all.
+    """
+    must_be_launchable(run)
+    config = _frozen_anew(run, resolve(with_settings(run.config(), settings)))
+    folder, passed_over = newest_checkpoint(run)
+    before = recorded_fingerprint(folder) if folder else None
+    changes = None
+    if before:
+        changes = tuple(differences(before, take_fingerprint(config, read_examples(config), before)))
+    return Resumption(config, folder, tuple(passed_over), changes)
+
+
+def resume_run(run: RunDir, resumption: Resumption) -> None:
+    """Launch the worker of a run that goes on, with its config as `resumption` has it."""
+    must_be_launchable(run)
+    if resumption.config != run.config():
+        save_config(resumption.config, run.config_file)
+    launch(run)
+
+
+def _frozen_anew(run: RunDir, config: TrainConfig) -> TrainConfig:
+    """As for a new run, for paths that were changed since. Raises EngineError for photos that are not there."""
+    folder = config.data.instance_data_dir
+    if folder and not config.data.dataset_name and not typed_path(folder).is_dir():
+        raise EngineError(
+            f"The run's photos are not there any more: there is no folder {folder}.",
+            f"Put it back, or name its new place: loratui resume {run.address} --set data.instance_data_dir=FOLDER",
+        )
+    dataset, problems = open_photos(config)
+    for problem in problems:
+        if isinstance(problem, Exception):
+            raise problem
+    assert dataset, "without photos there is a problem"
+    return frozen(config, dataset, plan(config, len(dataset.trainable)))

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from loratui.commands.changes import must_agree
 from loratui.commands.options import Detach, Foreground, RunName, RunsDir
 from loratui.commands.talk import say
 from loratui.commands.watch import end, watch
 
 if TYPE_CHECKING:
     from engine.rundir import Request, RunDir
+
+Changed = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting of the run from here on; repeatable."),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Agree to what has changed, without being asked; needed with no terminal.")
+]
 
 
 def stop(
@@ -53,9 +62,17 @@ def pause(name: RunName, runs_dir: RunsDir = Path("runs")) -> None:
 
 
 def continue_(
-    name: RunName, detach: Detach = False, foreground: Foreground = False, runs_dir: RunsDir = Path("runs")
+    name: RunName,
+    settings: Changed = None,
+    force: Force = False,
+    detach: Detach = False,
+    foreground: Foreground = False,
+    runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Go on with a paused run from where it was."""
+    """Go on with a paused run from where it was.
+
+    What has changed since, in its settings or its photos, is shown and asked about, as by `loratui resume`.
+    """
     from engine.errors import EngineError
     from engine.extras import require
     from engine.rundir import find_run
@@ -71,24 +88,37 @@ def continue_(
         remedy = instead.get(state, f"Go on with it all the same: loratui resume {run.address}")
         raise EngineError(f"The run {run.name} is not paused: it is {state}.", remedy)
     require("train", "loratui continue")
-    _go_on(run, detach, foreground)
+    _go_on(run, settings or [], force, detach, foreground)
 
 
 def resume(
-    name: RunName, detach: Detach = False, foreground: Foreground = False, runs_dir: RunsDir = Path("runs")
+    name: RunName,
+    settings: Changed = None,
+    force: Force = False,
+    detach: Detach = False,
+    foreground: Foreground = False,
+    runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Go on with a run that was stopped or paused, failed or died, from its newest good checkpoint."""
+    """Go on with a run that was stopped or paused, failed or died, from its newest whole checkpoint.
+
+    Checkpoints that are damaged are passed over, and named. What has changed since the checkpoint, in config.toml, by
+    --set, or in the photos and their captions, is shown before anything is loaded. What changes nothing that is learned
+    passes; the rest is asked about, and with no terminal it needs --force.
+    """
     from engine.extras import require
     from engine.rundir import find_run
 
     require("train", "loratui resume")
-    _go_on(find_run(runs_dir, name), detach, foreground)
+    _go_on(find_run(runs_dir, name), settings or [], force, detach, foreground)
 
 
-def _go_on(run: RunDir, detach: bool, foreground: bool) -> None:
-    from engine.launcher import launch
+def _go_on(run: RunDir, settings: list[str], force: bool, detach: bool, foreground: bool) -> None:
+    from engine.start import prepare_resumption, resume_run
+    from loratui.flags import parse_settings
 
-    launch(run)
+    resumption = prepare_resumption(run, parse_settings(settings).tables)
+    must_agree(run, resumption, force)
+    resume_run(run, resumption)
     watch(run, detach, foreground)
 
 

@@ -1,0 +1,93 @@
+"""What has changed since a run's newest checkpoint: shown, and asked about, before the run goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from loratui.commands.talk import say
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from engine.differences import Difference
+    from engine.rundir import RunDir
+    from engine.start import Resumption
+
+MOST_SHOWN = 50
+"""Changes of a kind: a folder of a thousand photos that were all replaced is told by its first ones."""
+
+
+def must_agree(run: RunDir, resumption: Resumption, force: bool) -> None:
+    """Show what has changed, and return if the run may go on: nothing weighs, or it was agreed to, here or by `force`.
+
+    Raises EngineError for what cannot go on, and where nobody is there to be asked; Abort where the answer is no.
+    """
+    from engine.errors import EngineError
+    from engine.training.manifest import checkpoint_folders
+
+    for sentence in resumption.passed_over:
+        say(sentence)
+    if resumption.checkpoint is None:
+        if checkpoint_folders(run):
+            _ask(f"None of {run.name}'s checkpoints is whole: it would begin again at step 0.", force)
+        return
+    step = int(resumption.checkpoint.name)
+    if resumption.differences is None:
+        say(f"The checkpoint of step {step} does not tell what it was trained on: nothing can be compared.")
+        return
+    of_weight = {"harmless": [], "learned": [], "impossible": []}
+    for difference in resumption.differences:
+        of_weight[difference.weight].append(difference)
+    since = f"Changed since the checkpoint of step {step}"
+    _show(f"{since}, without a change of what is learned:", of_weight["harmless"])
+    _show(f"{since}, and it changes what is learned:", of_weight["learned"])
+    _show(f"{since}, and what was trained does not fit it:", of_weight["impossible"])
+    if impossible := of_weight["impossible"]:
+        names = ", ".join(each.name for each in impossible)
+        raise EngineError(
+            f"The run {run.name} cannot go on with another {names}.",
+            f"Put it back, or start a new run with it, where they fit from these weights: --init-from {run.address}",
+        )
+    if of_weight["learned"]:
+        _ask(f"{run.name} would go on with these changes.", force)
+
+
+def _ask(what: str, force: bool) -> None:
+    from engine.errors import EngineError
+
+    if force:
+        return
+    if not sys.stdin.isatty():
+        raise EngineError(what, "Nobody is there to be asked: agree with --force, or undo what has changed.")
+    typer.confirm(f"{what} Is that meant?", abort=True, err=True)
+
+
+def _show(heading: str, differences: Sequence[Difference]) -> None:
+    """Print changes like those of a file, a line that went and a line that came; texts are shown in full."""
+    from rich.console import Console
+    from rich.text import Text
+
+    if not differences:
+        return
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(Text(heading, "bold"))
+    for difference in differences[:MOST_SHOWN]:
+        console.print(_lines(difference))
+    if len(differences) > MOST_SHOWN:
+        console.print(Text(f"  and {len(differences) - MOST_SHOWN} more"))
+
+
+def _lines(difference: Difference) -> Text:
+    from rich.text import Text
+
+    from curation.text import visible
+
+    lines = [Text(f"  {visible(difference.name)}")]
+    for sign, style, text in (("-", "red", difference.before), ("+", "green", difference.now)):
+        if text is not None:
+            lines.append(Text(f"  {sign} {visible(text)}", style))
+    return Text("\n").join(lines)
