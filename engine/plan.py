@@ -7,7 +7,7 @@ from curation.needs import TrainingNeeds
 from engine.config import TrainConfig
 from engine.contradictions import contradictions
 from engine.defaults import ADAM_BETA2, BLORA_BLOCKS, WEIGHT_DECAY, learning_rates, trains_text
-from engine.errors import refuse
+from engine.errors import ConfigError, refuse
 from engine.models.files import tokenizer_file
 from engine.paths import typed_path
 from engine.settings import LoraSection, ModelSection, OptimizerSection, RunSection, TextEncoderSection
@@ -23,7 +23,7 @@ class Plan:
     photos: trainable photos.  total_steps and steps_per_epoch: optimizer steps.  epochs: passes over photos times
     repeats, rounded up.  pivot_step: steps after which the text side (new tokens, or text-encoder LoRA) stops
     training; None when it does not train at all.  warmup_steps: optimizer steps until the rate is reached.
-    samples_per_step: photos in an optimizer step, over all its micro-batches; class images not counted.
+    samples_per_step: photos in an optimizer step, over all its micro-batches and processes; class images not counted.
     """
 
     photos: int
@@ -124,12 +124,33 @@ def training_needs(config: TrainConfig) -> TrainingNeeds:
     )
 
 
+def effective_batch(run: RunSection) -> int:
+    """Photos in an optimizer step, over all its micro-batches and processes."""
+    return run.train_batch_size * run.gradient_accumulation_steps * run.num_processes
+
+
+def with_processes(config: TrainConfig, num_processes: int) -> TrainConfig:
+    """The same run on so many processes: each takes more micro-batches, or fewer, and a step sees the same photos.
+
+    Raises ConfigError where the micro-batches of a step cannot be shared evenly among them.
+    """
+    micro_batches = config.run.gradient_accumulation_steps * config.run.num_processes
+    if micro_batches % num_processes:
+        possible = [str(count) for count in range(1, micro_batches + 1) if micro_batches % count == 0]
+        raise ConfigError(
+            f"A step of this run has {micro_batches} micro-batches, which {num_processes} processes cannot share.",
+            f"Set num_processes to one of: {', '.join(possible)}.",
+        )
+    shared = {"num_processes": num_processes, "gradient_accumulation_steps": micro_batches // num_processes}
+    return config.model_copy(update={"run": config.run.model_copy(update=shared)})
+
+
 def plan(config: TrainConfig, photos: int) -> Plan:
     """Steps, epochs and pivot for `photos` trainable photos (at least 1)."""
     run, text_encoder = config.run, config.text_encoder
     derived = min(max(run.steps_per_photo * photos, FEWEST_STEPS), MOST_STEPS)
     total_steps = run.max_train_steps or derived
-    samples_per_step = run.train_batch_size * run.gradient_accumulation_steps
+    samples_per_step = effective_batch(run)
     steps_per_epoch = math.ceil(photos * config.data.repeats / samples_per_step)
     share = text_encoder.train_text_encoder_frac
     if text_encoder.train_text_encoder_ti:

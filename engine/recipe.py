@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 
 import torch
 
@@ -11,7 +13,7 @@ from engine.data.examples import Example, read_examples, uses_class_images
 from engine.data.latents import Posteriors
 from engine.data.samples import Samples, class_image_samples, photo_samples
 from engine.errors import EngineError
-from engine.events import ClassImages, Finished, Paused, Phase, Progress, Started, Stopped, Verified, Warned
+from engine.events import ClassImages, Event, Finished, Paused, Phase, Progress, Started, Stopped, Verified, Warned
 from engine.fingerprint import recorded_fingerprint, take_fingerprint
 from engine.models.files import model_identity
 from engine.models.load import (
@@ -31,51 +33,70 @@ from engine.rundir import Ending, RunDir
 from engine.training.checkpoints import Checkpoint, load_checkpoint
 from engine.training.manifest import newest_checkpoint
 from engine.training.out_of_memory import gpu_is_full
+from engine.training.processes import ALONE, Processes
 from engine.training.rehearsal import rehearse
 from engine.training.trackers import tracked
 from engine.training.trainer import Emit, Trainer
 from engine.training.weights import TrainedWeights, add_trainables, apply_weights
 
 
-def follow(run: RunDir, emit: Emit) -> Finished | Stopped | Paused:
+def follow(run: RunDir, emit: Emit, processes: Processes = ALONE) -> Finished | Stopped | Paused:
     """Work at `run` from its newest whole checkpoint, or its first step, to its end; returns the end's event.
 
+    processes: who shares the steps.  The first one does all else, and writes; `emit` is asked of it alone.
     The caller holds the run's lock.  Raises EngineError and CurationError for what cannot go on.
     """
     silence_libraries()
     config = resolve(run.config())
     try:
-        with tracked(run, config, emit) as emit_and_track:
-            return _follow(run, config, emit_and_track)
+        with tracked(run, config, emit) if processes.is_first else nullcontext(_silent) as emit_and_track:
+            return _follow(run, config, emit_and_track, processes)
     except torch.OutOfMemoryError as error:  # outside of the steps, which try smaller micro-batches first
         raise gpu_is_full(config, room_on_gpu()) from error
 
 
-def _follow(run: RunDir, config: TrainConfig, emit: Emit) -> Finished | Stopped | Paused:
+def _silent(_event: Event) -> None:
+    """What the other processes see, the first one sees too."""
+
+
+def _follow(run: RunDir, config: TrainConfig, emit: Emit, processes: Processes) -> Finished | Stopped | Paused:
     examples = read_examples(config)
     the_plan = plan(config, len(examples))
-    folder, passed_over = newest_checkpoint(run)
+    folder, passed_over = processes.from_first(lambda: newest_checkpoint(run))
     checkpoint = load_checkpoint(folder) if folder else None
     step = checkpoint.state.step if checkpoint else 0
     device = default_device()
-    emit(_started(run, the_plan, step, device))
+    emit(_started(run, the_plan, step, device, processes))
     for message in passed_over:
         emit(Warned(message=message))
 
     emit(Phase(phase="loading"))
     models = load_models(config.model, compute_dtype(config.run.mixed_precision, device), device)
-    if ending := _make_class_images(run, config, models, emit):
-        return _end_before_training(ending, run, config, models, checkpoint, emit)
+    if ending := processes.from_first(partial(_make_class_images, run, config, models, emit)):
+        return _end_before_training(ending, run, config, models, checkpoint, emit, processes)
     posteriors = _posteriors(run, config, models, emit)
     photos, class_images = _samples(run, config, examples, posteriors)
     positions = range(step * the_plan.samples_per_step, the_plan.total_steps * the_plan.samples_per_step)
-    if ending := _cache_latents(run, photos, class_images, positions, emit):
-        return _end_before_training(ending, run, config, models, checkpoint, emit)
-    if config.data.cache_latents and posteriors.are_kept:
+    if ending := processes.from_first(partial(_cache_latents, run, photos, class_images, positions, emit)):
+        return _end_before_training(ending, run, config, models, checkpoint, emit, processes)
+    if config.data.cache_latents and processes.from_first(lambda: posteriors.are_kept):
         offload(models, "vae")
 
-    fingerprint = take_fingerprint(config, examples, recorded_fingerprint(folder) if folder else None)
-    trainer = Trainer(run, config, the_plan, models, photos, class_images, emit, checkpoint, fingerprint=fingerprint)
+    fingerprint = None
+    if processes.is_first:  # which writes the checkpoints
+        fingerprint = take_fingerprint(config, examples, recorded_fingerprint(folder) if folder else None)
+    trainer = Trainer(
+        run,
+        config,
+        the_plan,
+        models,
+        photos,
+        class_images,
+        emit,
+        checkpoint,
+        fingerprint=fingerprint,
+        processes=processes,
+    )
     if step < the_plan.total_steps:
         emit(rehearse(trainer))
     ending = trainer.train()
@@ -83,7 +104,8 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit) -> Finished | Stopped 
         return Paused(step=trainer.step)
     if ending == "stopped_now":
         return Stopped(step=trainer.step)
-    export_and_verify(run, config, trainer.weights(), models, emit)
+    if processes.is_first:
+        export_and_verify(run, config, trainer.weights(), models, emit)
     return Stopped(step=trainer.step) if ending == "stopped" else Finished(step=trainer.step)
 
 
@@ -109,7 +131,8 @@ def export_and_verify(run: RunDir, config: TrainConfig, weights: TrainedWeights,
         )
 
 
-def _started(run: RunDir, the_plan: Plan, step: int, device: torch.device) -> Started:
+def _started(run: RunDir, the_plan: Plan, step: int, device: torch.device, processes: Processes) -> Started:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     return Started(
         name=run.name,
         pid=os.getpid(),
@@ -117,7 +140,7 @@ def _started(run: RunDir, the_plan: Plan, step: int, device: torch.device) -> St
         total_steps=the_plan.total_steps,
         pivot_step=the_plan.pivot_step,
         photos=the_plan.photos,
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+        device=name if processes.count == 1 else f"{processes.count} x {name}",
     )
 
 
@@ -135,13 +158,19 @@ def _make_class_images(run: RunDir, config: TrainConfig, models: Models, emit: E
 
 
 def _end_before_training(
-    ending: Ending, run: RunDir, config: TrainConfig, models: Models, checkpoint: Checkpoint | None, emit: Emit
+    ending: Ending,
+    run: RunDir,
+    config: TrainConfig,
+    models: Models,
+    checkpoint: Checkpoint | None,
+    emit: Emit,
+    processes: Processes,
 ) -> Stopped | Paused:
     """A stop exports what an earlier worker had trained, if it had, unless it is to be at once."""
     step = checkpoint.state.step if checkpoint else 0
     if ending == "paused":
         return Paused(step=step)
-    if checkpoint and ending == "stopped":
+    if checkpoint and ending == "stopped" and processes.is_first:
         add_trainables(models, config)
         apply_weights(models, checkpoint.weights)
         export_and_verify(run, config, checkpoint.weights, models, emit)

@@ -2,6 +2,7 @@
 
 from engine.config import TrainConfig
 from engine.data.samples import Batch, Samples, with_class_images
+from engine.plan import effective_batch
 from engine.training.prior import with_class_prompt
 
 
@@ -16,7 +17,7 @@ class Batches:
     ) -> None:
         self._photos, self._class_images = photos, class_images
         self._micro_batch, self._noise_offset = config.run.train_batch_size, config.loss.noise_offset
-        self._samples_per_step = config.run.train_batch_size * config.run.gradient_accumulation_steps
+        self._samples_per_step = effective_batch(config.run)
         self._timesteps = num_train_timesteps
         self._class_prompt = (config.prior.class_prompt or "") if prior_from_base_model(config) else None
         self._samples_per_epoch = len(photos.examples) * config.data.repeats

@@ -36,12 +36,13 @@ def rehearse(trainer: Trainer) -> Rehearsed:
     try:
         with _restored(trainer):
             seconds = _try("training", lambda: _timed_step(trainer))
-            if trainer.config.sample.num_validation_images:
-                _try("a sample picture", lambda: _sample(trainer, folders[0]))
-            _try("a checkpoint", lambda: _checkpoint(trainer, folders[1]))
-            _try("the export", lambda: _export(trainer, folders[2]))
+            if trainer.processes.is_first:
+                if trainer.config.sample.num_validation_images:
+                    _try("a sample picture", lambda: _sample(trainer, folders[0]))
+                _try("a checkpoint", lambda: _checkpoint(trainer, folders[1]))
+                _try("the export", lambda: _export(trainer, folders[2]))
     finally:
-        for folder in folders:
+        for folder in folders if trainer.processes.is_first else ():
             shutil.rmtree(folder, ignore_errors=True)
     steps_left = trainer.plan.total_steps - trainer.step
     return Rehearsed(seconds_per_step=seconds, remaining_seconds=seconds * steps_left, memory=trainer.peak_memory())

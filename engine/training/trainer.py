@@ -25,7 +25,7 @@ from engine.training.batches import Batches, prior_from_base_model
 from engine.training.checkpointing import Checkpointing
 from engine.training.checkpoints import Checkpoint, TrainState
 from engine.training.compiled import compile_blocks
-from engine.training.gradients import Gradients
+from engine.training.gradients import Gradients, Seen
 from engine.training.learning import STEPS_TO_MOVE, not_learning
 from engine.training.lora import lora_parameters
 from engine.training.losses import DiffusionLoss
@@ -40,6 +40,7 @@ from engine.training.optimizers import (
     set_rates,
 )
 from engine.training.prior import predict_as_base
+from engine.training.processes import ALONE, Processes
 from engine.training.sampling import write_samples
 from engine.training.step import training_loss
 from engine.training.weights import TrainedWeights, add_trainables, apply_weights, trained_weights
@@ -49,19 +50,14 @@ Emit = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Update:
-    """What an optimizer step saw. prior_loss: None without class images.  grad_norm: before clipping.
+    """An optimizer step. grad_norm: before clipping.  Nothing was changed where `flaw` says what was not finite."""
 
-    photos: names.  Nothing was changed where `flaw` says what was not finite.
-    """
-
-    loss: float
-    prior_loss: float | None
+    seen: Seen
     grad_norm: float
-    photos: tuple[str, ...]
 
     @property
     def flaw(self) -> str | None:
-        if not math.isfinite(self.loss):
+        if not math.isfinite(self.seen.loss):
             return "the loss"
         return None if math.isfinite(self.grad_norm) else "a gradient"
 
@@ -72,7 +68,8 @@ class Trainer:
     Adds the adapters and new tokens to `models`.  photos, class_images: where samples come from.
     emit: takes every event.  checkpoint: where to go on from.  clock: seconds, for checkpoints by the minute.
     start: another run's weights, to begin with instead of untrained ones; a checkpoint's go before it.
-    fingerprint: of what is trained on, for the checkpoints.
+    fingerprint: of what is trained on, for the checkpoints.  processes: who shares the steps; the first one alone
+    writes, and is asked for things.
     """
 
     def __init__(
@@ -88,8 +85,10 @@ class Trainer:
         clock: Callable[[], float] = time.monotonic,
         start: TrainedWeights | None = None,
         fingerprint: Fingerprint | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         self.run, self.config, self.plan, self.models = run, config, plan, models
+        self.processes = processes
         self.fingerprint = None if fingerprint is None else fingerprint.to_json()
         self.emit, self.checkpointing = emit, Checkpointing(run, config.run, emit, clock)
         timesteps = models.noise_scheduler.config["num_train_timesteps"]
@@ -103,7 +102,8 @@ class Trainer:
             for encoder in (models.text_encoder, models.text_encoder_2)
             if (rows := placeholder_rows(encoder)) is not None
         ]
-        self.prompts = PromptEncoder(models, self.tokens, config.text_encoder, run.path.parent / ".cache")
+        cache = run.path.parent / ".cache" if processes.is_first else None
+        self.prompts = PromptEncoder(models, self.tokens, config.text_encoder, cache)
         self.captions_are_cached = False
         self.base_class_prompt: tuple[Tensor, Tensor] | None = None
         if prior_from_base_model(config):
@@ -112,7 +112,8 @@ class Trainer:
         if weights := checkpoint.weights if checkpoint else start:
             apply_weights(models, weights)  # before flattening, which copies
         self.groups = _groups(models, config)
-        self.gradients = Gradients(config, plan, self.groups, emit)
+        processes.equalize([tensor.data for group in self.groups for tensor in group.tensors])
+        self.gradients = Gradients(config, plan, self.groups, emit, processes)
         self.optimizer = make_optimizer(self.groups, config.optimizer, config.text_encoder)
         self.lr_factor = lr_schedule(config.optimizer, plan.total_steps)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
@@ -134,13 +135,13 @@ class Trainer:
                 self.enter("training")
                 self._train_step()
                 self.checkpointing.tell()
-                ending = self.run.asked_to_end()
+                ending = self.processes.from_first(self.run.asked_to_end)
                 is_last = self.step == self.plan.total_steps
-                if self.checkpointing.due(self.step) or ending or is_last:
+                if self.processes.is_first and (self.checkpointing.due(self.step) or ending or is_last):
                     self.checkpointing.save(self.checkpoint, ending, is_last)
                 if ending == "stopped_now":
                     return ending
-                if self._sample_is_due() and (ending != "stopped" or is_last):
+                if self.processes.is_first and self._sample_is_due() and (ending != "stopped" or is_last):
                     self._sample()
                 if ending and not is_last:
                     return ending
@@ -176,15 +177,8 @@ class Trainer:
         Where loss or gradients are not finite, nothing is changed.  Raises EngineError when the GPU is full.
         """
         set_rates(self.optimizer, self.lr_factor(self.step))
-        losses, photos = self.gradients.accumulate(position, self.step, self._backward)
-        grad_norm = self.gradients.clip(self.optimizer, self.scaler)
-        priors = [loss.prior.item() for loss in losses if loss.prior is not None]
-        update = Update(
-            loss=sum(loss.total.item() for loss in losses) / len(losses),
-            prior_loss=sum(priors) / len(priors) if priors else None,
-            grad_norm=grad_norm,
-            photos=tuple(photos),
-        )
+        seen = self.gradients.accumulate(position, self.step, self._backward)
+        update = Update(seen, self.gradients.clip(self.optimizer, self.scaler))
         if update.flaw is None:
             self.scaler.step(self.optimizer)
             self._keep_norm()
@@ -214,7 +208,7 @@ class Trainer:
             self.skipped_in_a_row = 0
             self._emit_step(update, time.perf_counter() - began)
         else:
-            self._skip(update.flaw, update.photos)
+            self._skip(update.flaw, self.processes.gathered(update.seen.photos))
         should_have_moved = self.step == self.plan.warmup_steps + STEPS_TO_MOVE
         if should_have_moved and (problem := not_learning(self.models.unet, self.optimizer)):
             self.emit(Warned(message=f"Nothing is learned after {self.step} steps: {problem}"))
@@ -268,8 +262,8 @@ class Trainer:
             Step(
                 step=self.step,
                 epoch=self.batches.epoch((self.step - 1) * self.plan.samples_per_step),
-                loss=update.loss,
-                prior_loss=update.prior_loss,
+                loss=update.seen.loss,
+                prior_loss=update.seen.prior_loss,
                 lr={
                     group.name: settings["lr"] if group.trains else 0.0
                     for group, settings in zip(self.groups, self.optimizer.param_groups, strict=True)
