@@ -1,4 +1,4 @@
-"""Secrets in text: tokens of the hub and of trackers, and passwords in URLs, never reach what is written or shown."""
+"""Secrets in text: tokens of the hub and trackers, passwords in URLs, webhooks: none is written or shown."""
 
 import os
 import re
@@ -14,6 +14,9 @@ _QUERY = re.compile(
     r"([?&](?:[\w-]*token|[\w-]*key|[\w-]*secret|password|auth|sig|signature|policy|x-amz-[\w-]+)=)[^\s&\"'\\)>]+",
     re.IGNORECASE,
 )
+_WEBHOOK = re.compile(
+    r"(\bhttps?://(?:hooks\.slack\.com|(?:\w+\.)?discord(?:app)?\.com/api/webhooks)/)[^\s\"'\\)>]+", re.IGNORECASE
+)
 _HEADER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 
 
@@ -28,5 +31,6 @@ def redacted(text: str) -> str:
             text = text.replace(value, HIDDEN)
     text = _HUB_TOKEN.sub(HIDDEN, text)
     text = _PASSWORD.sub(rf"\1{HIDDEN}@", text)
+    text = _WEBHOOK.sub(rf"\1{HIDDEN}", text)
     text = _QUERY.sub(rf"\1{HIDDEN}", text)
     return _HEADER.sub(rf"\1 {HIDDEN}", text)

@@ -105,7 +105,14 @@ IDLE = (
 
 def contradictions(config: TrainConfig) -> tuple[ConfigError, ...]:
     """Every pair of settings that cannot both hold.  config: resolved or not."""
-    found = (*_text_side(config), *_optimizer(config), *_model_and_lora(config), *_prior(config), *_photos(config))
+    found = (
+        *_text_side(config),
+        *_optimizer(config),
+        *_model_and_lora(config),
+        *_prior(config),
+        *_photos(config),
+        *_limits(config),
+    )
     return tuple(ConfigError(problem, remedy) for problem, remedy in found)
 
 
@@ -233,6 +240,11 @@ def _photos(config: TrainConfig) -> Iterator[tuple[str, str]]:
     data = config.data
     if data.instance_data_dir and data.dataset_name and data.instance_data_dir != data.dataset_name:
         yield "instance_data_dir and dataset_name are both set.", "Keep one; both name the photos' folder."
+
+
+def _limits(config: TrainConfig) -> Iterator[tuple[str, str]]:
+    if config.run.max_cost is not None and config.run.price_per_hour is None:
+        yield "There is a max_cost, but no price_per_hour to count by.", "Set price_per_hour, or max_hours instead."
 
 
 def _is_changed(config: TrainConfig, name: str) -> bool:

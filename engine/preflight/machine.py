@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from curation.errors import StatedError
+from curation.text import visible
+from engine.box import box_problems
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.memory import MemoryEstimate, estimate, free_gpu_memory
@@ -55,6 +57,9 @@ def check_machine(config: TrainConfig, runs_dir: Path) -> Iterator[StatedError |
     if config.output.push_to_hub:
         yield "push_to_hub: the files stay in output/; upload them with `hf upload` when the run has finished."
     yield from _check_writable(runs_dir)
+    yield from box_problems(config)
+    if config.run.on_finish:
+        yield f"When the run has finished, failed or stopped, this is run: {visible(config.run.on_finish)}"
 
 
 def models_to_fetch(config: TrainConfig) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ def config(**tables: dict[str, Any]) -> TrainConfig:
         ),
         ({"prior": {"with_prior_preservation": True}}, ["class_prompt"]),
         ({"data": {"instance_data_dir": "a", "dataset_name": "b"}}, ["instance_data_dir and dataset_name"]),
+        ({"run": {"max_cost": 5.0}}, ["max_cost, but no price_per_hour", "Set price_per_hour"]),
     ],
 )
 def test_a_contradiction_is_told_with_what_to_do(tables: dict[str, dict[str, Any]], said: list[str]) -> None:

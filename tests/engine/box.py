@@ -1,0 +1,64 @@
+"""Runs that are attended without training: their events are made up, what listens to them is real."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine.box import attended, start_on_finish
+from engine.config import compose
+from engine.events import Event, EventFollower, Started, Step, Warned
+from engine.rundir import RunDir, create_run
+from engine.worker import Journal
+
+TOTAL = 100
+
+
+def made_run(folder: Path, name: str = "cat", **settings: Any) -> RunDir:
+    """A new run of TOTAL steps with these settings of [run]."""
+    return create_run(folder, name, compose(flags={"run": {"max_train_steps": TOTAL, **settings}}).config)
+
+
+def attend(run: RunDir, *events: Event, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Have a worker tell `events`, the last of which is its end; `meanwhile` happens before that."""
+    with run.lock(), attended(run, Journal(run)) as emit:
+        for event in events[:-1]:
+            emit(event)
+        meanwhile()
+        emit(events[-1])
+    start_on_finish(run, events[-1])
+
+
+def started(step: int = 0) -> Started:
+    return Started(name="cat", pid=1, step=step, total_steps=TOTAL, pivot_step=50, photos=4, device="CPU")
+
+
+def step(number: int) -> Step:
+    return Step(
+        step=number,
+        epoch=1,
+        loss=0.25,
+        prior_loss=None,
+        lr={"unet": 1.0},
+        d=1e-4,
+        effective_lr=1e-4,
+        grad_norm=0.1,
+        seconds=0.1,
+        samples_per_second=10.0,
+        memory=None,
+    )
+
+
+def events_of(run: RunDir) -> list[Event]:
+    return EventFollower(run.events_file).new()
+
+
+def warnings_of(run: RunDir) -> list[str]:
+    return [event.message for event in events_of(run) if isinstance(event, Warned)]
+
+
+def program(path: Path, script: str) -> Path:
+    """An executable shell script at `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
