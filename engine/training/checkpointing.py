@@ -8,6 +8,7 @@ from concurrent import futures
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from engine.config import RunSection
 from engine.errors import EngineError
@@ -47,10 +48,11 @@ class Checkpointing:
         self._step = 0
         self._writing: Future[Path] | None = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         """Minutes are counted from now; what a killed worker left half written takes no room."""
         remove_unfinished(self._run)
         self._saved_at = self._clock()
+        return self
 
     def __exit__(self, *_error: object) -> None:
         """Where the loop failed, the checkpoint that is being written is finished: it is of a good step."""

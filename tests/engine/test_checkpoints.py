@@ -1,7 +1,6 @@
 """Checkpoints are whole or passed over, and give back exactly what was put in."""
 
 import json
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,36 +10,15 @@ import torch
 from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.rundir import RunDir, create_run
-from engine.training.checkpoints import (
-    Checkpoint,
-    TrainState,
-    fault,
-    load_checkpoint,
-    save_checkpoint,
-)
-from engine.training.manifest import newest_checkpoint
-from engine.training.weights import EMBEDDINGS_FILE, LORA_FILE, TrainedWeights
+from engine.training.checkpoints import load_checkpoint, save_checkpoint
+from engine.training.manifest import fault, newest_checkpoint
+from engine.training.weights import EMBEDDINGS_FILE, LORA_FILE
+from tests.engine.made_checkpoints import checkpoint_at, flip_a_bit, no_file_over
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     return create_run(tmp_path, "run", TrainConfig())
-
-
-def checkpoint_at(step: int) -> Checkpoint:
-    torch.manual_seed(step)
-    weights = TrainedWeights(
-        unet={"block.to_q.lora_A.weight": torch.randn(4, 8)},
-        text_encoder={},
-        text_encoder_2={},
-        clip_l=torch.randn(2, 8),
-        clip_g=torch.randn(2, 12),
-        tokens={"TOK": ("<s0>", "<s1>")},
-        adapter_metadata={"unet": {"r": 4, "lora_alpha": 4.0}},
-    )
-    tensors = {"unet.exp_avg": torch.randn(32), "unet.p0": torch.tensor(0.0)}
-    scalars = {"groups": [{"name": "unet", "d": 1.2345678901234567e-6, "growth_rate": float("inf")}], "state": {}}
-    return Checkpoint(TrainState(step, step > 2, 1, {}), weights, (tensors, scalars))
 
 
 def test_what_is_read_is_what_was_written_to_the_bit(run: RunDir) -> None:
@@ -74,16 +52,10 @@ def test_the_newest_is_found_by_number(run: RunDir) -> None:
     assert newest_checkpoint(run) == (run.checkpoints / "1000000", [])
 
 
-def _flip_a_bit(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-
-
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda folder: _flip_a_bit(folder / LORA_FILE),
+        lambda folder: flip_a_bit(folder / LORA_FILE),
         lambda folder: (folder / "optimizer.safetensors").write_bytes(b""),
         lambda folder: (folder / "state.json").unlink(),
         lambda folder: (folder / "manifest.json").unlink(),
@@ -123,13 +95,8 @@ def test_what_a_killed_worker_left_half_written_is_no_checkpoint(run: RunDir) ->
 
 def test_a_write_that_fails_leaves_the_disk_as_it_was(run: RunDir) -> None:
     good = save_checkpoint(run, checkpoint_at(5))
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))  # bytes in a file: a write fails as on a full disk
-    try:
-        with pytest.raises(OSError):
-            save_checkpoint(run, checkpoint_at(10))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    with no_file_over(100), pytest.raises(OSError):
+        save_checkpoint(run, checkpoint_at(10))
     assert list(run.checkpoints.iterdir()) == [good]
 
 
@@ -138,7 +105,7 @@ def test_a_whole_checkpoint_of_the_same_step_is_kept_and_a_damaged_one_replaced(
     inode = (folder / LORA_FILE).stat().st_ino
     save_checkpoint(run, checkpoint_at(5))
     assert (folder / LORA_FILE).stat().st_ino == inode
-    _flip_a_bit(folder / LORA_FILE)
+    flip_a_bit(folder / LORA_FILE)
     save_checkpoint(run, checkpoint_at(5))
     assert fault(folder) is None
 
