@@ -19,7 +19,7 @@ from engine.training.checkpoints import load_checkpoint, save_checkpoint
 from engine.training.sampling import write_samples
 from engine.training.trainer import Trainer
 
-FOLDER = ".rehearsal"  # in each folder that will be written to; it is gone afterwards
+FOLDER = ".rehearsal.tmp"  # in each folder that will be written to; it is gone afterwards, after a kill with `gc`
 T = TypeVar("T")
 
 

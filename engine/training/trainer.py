@@ -130,6 +130,8 @@ class Trainer:
         Raises EngineError when too many steps in a row give no finite loss, or the GPU is full.
         """
         with self.checkpointing:
+            if self.processes.is_first and self._sample_is_missing():
+                self._sample()
             while self.step < self.plan.total_steps:
                 self.prepare()
                 self.enter("training")
@@ -313,6 +315,10 @@ class Trainer:
         at_interval = sample.validation_steps is not None and self.step % sample.validation_steps == 0
         is_last = self.step == self.plan.total_steps
         return sample.num_validation_images > 0 and (asked or at_interval or is_last)
+
+    def _sample_is_missing(self) -> bool:
+        """Whether an earlier worker was killed between a step's checkpoint and its pictures."""
+        return self.step > 0 and self._sample_is_due() and not any(self.run.samples.glob(f"{self.step:06d}-*"))
 
     def _sample(self) -> None:
         """Write sample pictures. A failure is a warning: the pictures are not worth a run."""

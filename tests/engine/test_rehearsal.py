@@ -99,7 +99,7 @@ def follow_to_failure(config: TrainConfig, folder: Path, spoil: Callable[[RunDir
     with pytest.raises(EngineError) as caught:
         follow(run, events.append)
     assert not of_type(events, Step) and not of_type(events, Checkpoint)
-    assert not list(folder.rglob(".rehearsal"))
+    assert not list(folder.rglob(".rehearsal*"))
     return str(caught.value), events
 
 

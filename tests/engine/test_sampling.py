@@ -16,7 +16,7 @@ from engine.models.load import Models
 from engine.rundir import create_run
 from engine.training.sampling import write_samples
 from engine.training.trainer import Trainer
-from tests.engine.training import Train, frozen_of, lora_of, of_type, rows_of, trainer_of
+from tests.engine.training import Train, frozen_of, lora_of, of_type, pause_after, rows_of, trainer_of
 
 PROMPTS = {
     "validation_prompt": "TOK, asleep",
@@ -111,3 +111,16 @@ def test_the_run_tells_each_picture_with_its_prompt(train: Train) -> None:
         ("samples/000001-1.png", "TOK in the snow"),
         ("samples/000001-2.png", "a photo of TOK"),
     ]
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_pictures_that_a_kill_after_the_checkpoint_prevented_are_made_up_for(
+    train: Train, tmp_path: Path, step: int
+) -> None:
+    settings = {"sample": {"num_validation_images": 1, "validation_steps": 2}, "run": {"checkpointing_steps": 2}}
+    train("run", pause_after(step), **settings)
+    picture = tmp_path / "runs" / "run" / "samples" / f"{step:06d}-0.png"
+    content = picture.read_bytes()
+    picture.unlink()
+    train("run", **settings)
+    assert picture.read_bytes() == content
