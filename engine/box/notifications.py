@@ -33,7 +33,7 @@ class Notifications:
 
     def __call__(self, event: Event) -> None:
         """Note what is to be told, and where the run was."""
-        if isinstance(event, Started | Step):
+        if isinstance(event, Started | Step | Pivot | Finished):
             self._step = event.step
         if isinstance(event, Pivot | Finished | Failed):
             self._news.put((event, self._step))

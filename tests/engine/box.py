@@ -18,14 +18,17 @@ def made_run(folder: Path, name: str = "cat", **settings: Any) -> RunDir:
     return create_run(folder, name, compose(flags={"run": {"max_train_steps": TOTAL, **settings}}).config)
 
 
-def attend(run: RunDir, *events: Event, meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Have a worker tell `events`, the last of which is its end; `meanwhile` happens before that."""
+def attend(run: RunDir, *turns: Event | Callable[[], None]) -> None:
+    """Have a worker tell events, the last of which is its end; what else happens between them is called."""
     with run.lock(), attended(run, Journal(run)) as emit:
-        for event in events[:-1]:
-            emit(event)
-        meanwhile()
-        emit(events[-1])
-    start_on_finish(run, events[-1])
+        for turn in turns:
+            if isinstance(turn, Event):
+                emit(turn)
+            else:
+                turn()
+    end = turns[-1]
+    assert isinstance(end, Event)
+    start_on_finish(run, end)
 
 
 def started(step: int = 0) -> Started:

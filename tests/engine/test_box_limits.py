@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -122,7 +123,7 @@ def test_a_run_without_limits_is_never_asked(tmp_path: Path) -> None:
         ({"max_cost": 3.0, "price_per_hour": 1.0}, "loratui resume {} --set run.max_cost=6"),
     ],
 )
-def test_a_resume_that_would_stop_at_once_is_refused(tmp_path: Path, settings: dict[str, float], remedy: str) -> None:
+def test_a_resume_that_would_stop_at_once_is_refused(tmp_path: Path, settings: dict[str, Any], remedy: str) -> None:
     run = made_run(tmp_path, **settings)
     work(run, hours=5)
     with pytest.raises(EngineError) as refused:
