@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from curation.atomic import write_text
 from engine.config import TrainConfig, load_frozen, save_config
@@ -38,6 +38,11 @@ RESERVED_NAME = "pytorch_lora_weights"
 LORA_FILE = f"{RESERVED_NAME}.safetensors"
 
 
+# What is counted with must be a number that can be, also where a file was edited by hand.
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Seconds = Annotated[float, Field(ge=0, lt=1e12)]
+
+
 @dataclass(frozen=True)
 class Status:
     """The last known state of a run. started, updated: seconds since the epoch. message: the cause of an end.
@@ -47,12 +52,12 @@ class Status:
 
     state: State = "queued"
     pid: int | None = None
-    step: int = 0
-    total_steps: int = 0
-    loss: float | None = None
-    started: float | None = None
-    updated: float = 0.0
-    worked: float = 0.0
+    step: Count = 0
+    total_steps: Count = 0
+    loss: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    started: Seconds | None = None
+    updated: Seconds = 0.0
+    worked: Seconds = 0.0
     message: str = ""
 
 

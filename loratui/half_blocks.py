@@ -90,7 +90,7 @@ def _drawn(picture: Image.Image | Path, columns: int) -> RenderableType:
         return HalfBlocks(_half_blocks_of(picture, picture.stat().st_mtime_ns, columns))
     except CurationError as error:
         return Text(error.problem)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no path can have that name
         return Text(f"{visible(picture.name)} is gone.")
 
 
