@@ -97,27 +97,30 @@ def ask_to_stop_now(run: RunDir) -> bool:
 
 
 def kill(run: RunDir) -> bool:
-    """End the worker's process group: SIGTERM, then SIGKILL. What it did since its last checkpoint is lost.
+    """End the worker's process group, and of all that it shares the run with: SIGTERM, then SIGKILL.
+
+    What they did since the last checkpoint is lost.
 
     False where it has ended meanwhile by itself.  Raises EngineError where the worker cannot be told from other
     processes, or does not even end then.
     """
-    pid = run.worker_pid()
+    holders = run.lock_holders()
     if has_ended(run):
         return False
-    if pid is None:
+    if not holders:
         raise EngineError(
             f"The worker of {run.name} does not react, and no process here can be told to be it.",
             f"Look for it on the machine where it runs: its command line is `python -P -m engine {run.path}`.",
         )
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            leads_its_group = os.getpgid(pid) == pid
-            (os.killpg if leads_its_group else os.kill)(pid, number)
+        for pid in run.lock_holders():
+            with suppress(ProcessLookupError):
+                leads_its_group = os.getpgid(pid) == pid
+                (os.killpg if leads_its_group else os.kill)(pid, number)
         if _ends_within(run, SIGNAL_SECONDS):
             return True
     raise EngineError(
-        f"The worker of {run.name}, process {pid}, does not end although it was killed.",
+        f"The worker of {run.name}, process {holders[0]}, does not end although it was killed.",
         "It waits for a disk or a driver: look at `dmesg`; only a restart of the machine may help.",
     )
 

@@ -177,26 +177,22 @@ class RunDir:
             os.close(descriptor)
         return False
 
-    def worker_pid(self) -> int | None:
-        """The process that holds the run's lock: the one of status.json, if it has the lock's file open.
+    def lock_holders(self) -> list[int]:
+        """The other processes that hold the run's lock: its worker, torchrun and all that it started.
 
-        None where that cannot be told: no worker, one on another machine, or a system without /proc.
+        Known by the lock's file, which they have open to write: viewers open it to read.  Empty where that cannot be
+        told: no worker, one on another machine or another user's, or a system without /proc.
         """
-        pid = self._stored_status().pid
         try:
             lock = (self.path / "run.lock").stat()
-            open_files = list(Path(f"/proc/{pid}/fd").iterdir())
+            others = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
         except OSError:
-            return None
-        for file in open_files:
-            with suppress(OSError):  # closed meanwhile
-                if os.path.samestat(file.stat(), lock):
-                    return pid
-        return None
+            return []
+        return [pid for pid in others if pid != os.getpid() and _has_open_to_write(pid, lock)]
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run's lock. Raises EngineError when another worker holds it."""
+    def lock(self) -> Iterator[int]:
+        """Hold the run's lock, as long as anybody has its descriptor open. Raises EngineError when another holds it."""
         descriptor = os.open(self.path / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _flock_or_give_up(descriptor)
@@ -206,7 +202,7 @@ class RunDir:
                 f"The run {self.name} is already being worked on.", f"Watch it with: loratui attach {self.address}"
             ) from None
         try:
-            yield
+            yield descriptor
         finally:
             os.close(descriptor)
 
@@ -238,6 +234,17 @@ class RunDir:
         """Forget what was asked of an earlier worker."""
         for what in get_args(Request):
             self.take_request(what)
+
+
+def _has_open_to_write(pid: int, file: os.stat_result) -> bool:
+    with suppress(OSError):  # gone meanwhile, or another user's
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                if os.path.samestat(descriptor.stat(), file):
+                    flags = re.search(r"flags:\s*(\d+)", Path(f"/proc/{pid}/fdinfo/{descriptor.name}").read_text())
+                    if flags and int(flags[1], 8) & os.O_ACCMODE == os.O_RDWR:
+                        return True
+    return False
 
 
 def _flock_or_give_up(descriptor: int) -> None:

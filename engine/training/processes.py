@@ -6,7 +6,7 @@ one, which alone writes, samples and exports, in an exchange on the CPU, hours i
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -87,18 +87,6 @@ class Processes:
             with _losing_peers():
                 broadcast(list(tensors))
 
-    def leave_word(self, words: str) -> None:
-        """Tell the first process why this one ends; the first such word stays."""
-        _store().compare_set(LAST_WORDS, "", words)
-
-    def last_words(self) -> str | None:
-        """Why another process ended, if it told."""
-        try:
-            store = _store()
-            return store.get(LAST_WORDS).decode() if store.check([LAST_WORDS]) else None
-        except RuntimeError:  # torchrun, which keeps them, is gone too
-            return None
-
 
 ALONE = Processes()
 
@@ -123,6 +111,21 @@ def _losing_peers() -> Iterator[None]:
         raise PeerLost from error
 
 
+def leave_word(words: str) -> None:
+    """Tell the first process why this one ends; the first such word stays."""
+    with suppress(RuntimeError):  # torchrun, which keeps it, is gone too
+        _store().compare_set(LAST_WORDS, "", words)
+
+
+def last_words() -> str | None:
+    """Why another process ended, if it told."""
+    with suppress(RuntimeError):
+        store = _store()
+        if store.check([LAST_WORDS]):
+            return store.get(LAST_WORDS).decode()
+    return None
+
+
 def _store() -> distributed.TCPStore:
-    """The one that torchrun keeps, which outlives each process."""
+    """torchrun's own, which outlives each process."""
     return distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)

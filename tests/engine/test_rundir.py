@@ -129,14 +129,17 @@ def test_the_end_of_an_earlier_worker_is_not_this_ones(run: RunDir) -> None:
     assert run.status().state == "died"
 
 
-def test_the_worker_is_known_by_its_lock(run: RunDir) -> None:
-    assert run.worker_pid() is None
+def test_the_worker_is_known_by_its_lock_and_viewers_are_not_taken_for_it(run: RunDir) -> None:
+    assert run.lock_holders() == []
     process = worker(run)
-    assert run.worker_pid() is None, "process 1 has another's number"
-    run.write_status(Status(state="running", pid=process.pid))
-    assert run.worker_pid() == process.pid
-    process.communicate("")
-    assert run.worker_pid() is None
+    viewer = subprocess.Popen(["sleep", "600"], stdin=(run.path / "run.lock").open("rb"))
+    try:
+        assert run.lock_holders() == [process.pid]
+        process.communicate("")
+        assert run.lock_holders() == []
+    finally:
+        viewer.kill()
+        viewer.wait()
 
 
 @pytest.mark.parametrize(
