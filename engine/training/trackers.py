@@ -2,9 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from hashlib import blake2b
 from importlib.util import find_spec
+from queue import Full, Queue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from curation.redaction import HIDDEN
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
 PROJECT = "loratui"
 LOCAL = "tensorboard"  # writes into the run's folder; the others send to a server what they are given
 NOT_NUMBERS = ("step", "time", "lr")
+ELSEWHERE = "events.jsonl has the same numbers."
+# wandb asks a server before it starts, and at its end hands over the pictures that still wait.
+START_SECONDS, FINISH_SECONDS = 120.0, 60.0
+MOST_WAITING = 1000
+"""Steps: more is a tracker that hangs, not a slow one."""
 
 
 def tracker_problem(config: TrainConfig) -> EngineError | None:
@@ -28,7 +36,7 @@ def tracker_problem(config: TrainConfig) -> EngineError | None:
         return None
     return EngineError(
         f"report_to is {name}, and the package {name} is not installed.",
-        f"Install it with: pip install {name}, or leave report_to out; events.jsonl has the same numbers.",
+        f"Install it with: pip install {name}, or leave report_to out; {ELSEWHERE}",
     )
 
 
@@ -37,19 +45,18 @@ def tracked(run: RunDir, config: TrainConfig, emit: Callable[[Event], None]) -> 
     """`emit`, joined by the tracker that `config` names, if it names one. Raises EngineError when it does not start."""
     if problem := tracker_problem(config):
         raise problem
-    if config.run.report_to is None:
+    name = config.run.report_to
+    if name is None:
         yield emit
         return
-    try:
-        tracker = _tracker(run, config.run.report_to)
+
+    def start() -> "GeneralTracker":
+        tracker = _tracker(run, name)
         tracker.start()
         tracker.store_init_configuration(hparams(config))
-    except Exception as error:  # each tracker has its own
-        raise EngineError(
-            f"The tracker {config.run.report_to} does not start: {type(error).__name__}: {error}.",
-            "Mend that, or leave report_to out; events.jsonl has the same numbers.",
-        ) from error
-    tracking = Tracking(tracker, run, emit, with_pictures=config.run.report_to == LOCAL or config.run.report_samples)
+        return tracker
+
+    tracking = Tracking(start, name, run, emit, with_pictures=name == LOCAL or config.run.report_samples)
     try:
         yield tracking
     finally:
@@ -57,38 +64,80 @@ def tracked(run: RunDir, config: TrainConfig, emit: Callable[[Event], None]) -> 
 
 
 class Tracking:
-    """Passes every event on to `emit`, and the numbers of steps to `tracker` too.
+    """Passes every event on to `emit`, and the numbers of steps to a tracker too.
 
-    with_pictures: also the sample pictures.  A tracker that fails is a warning, and is asked no more: it is not worth
-    a run.
+    start: makes the tracker.  with_pictures: it gets the sample pictures as well.  The tracker has a thread of its own,
+    so that it never holds up the run; one that fails or hangs is a warning, and is asked no more: it is not worth a
+    run.  Raises EngineError when it does not start.
     """
 
     def __init__(
-        self, tracker: "GeneralTracker", run: RunDir, emit: Callable[[Event], None], with_pictures: bool
+        self,
+        start: Callable[[], "GeneralTracker"],
+        name: str,
+        run: RunDir,
+        emit: Callable[[Event], None],
+        with_pictures: bool,
     ) -> None:
-        self._tracker: Any = tracker
-        self._run, self._emit, self._with_pictures = run, emit, with_pictures
-        self._works = True
+        self._name, self._run, self._emit, self._with_pictures = name, run, emit, with_pictures
+        self._tracker: Any = None
+        self._waiting: Queue[Event | None] = Queue(MOST_WAITING)
+        self._started: Future[None] = Future()
+        self._works, self._failure = True, ""
+        self._thread = Thread(target=self._track, args=(start,), name="tracker", daemon=True)
+        self._thread.start()
+        try:
+            self._started.result(START_SECONDS)
+        except Exception as error:
+            said = f"no answer in {START_SECONDS:g} s" if isinstance(error, TimeoutError) else _told(error)
+            raise EngineError(
+                f"The tracker {name} does not start: {said}.", f"Mend that, or leave report_to out; {ELSEWHERE}"
+            ) from error
 
     def __call__(self, event: Event) -> None:
         self._emit(event)
-        if isinstance(event, Step):
-            self._try(lambda: self._tracker.log(numbers(event), step=event.step))
-        if isinstance(event, Sample) and self._with_pictures:
-            self._try(lambda: self._log_picture(event))
+        if isinstance(event, Step) or (isinstance(event, Sample) and self._with_pictures):
+            self._give(event)
 
     def finish(self) -> None:
         """Let the tracker write what it still holds."""
-        self._try(self._tracker.finish)
+        self._give(None)
+        if self._works:
+            self._thread.join(FINISH_SECONDS)
+            is_done = not self._thread.is_alive()
+            self._give_up_if(self._failure if is_done else f"it did not finish in {FINISH_SECONDS:g} s")
 
-    def _try(self, task: Callable[[], object]) -> None:
-        if not self._works:
-            return
-        try:
-            task()
-        except Exception as error:  # noqa: BLE001 - whatever it is, training can go on
+    def _give(self, event: Event | None) -> None:
+        """Let the tracker's thread have it, unless that has failed, which is told here: events come from one thread."""
+        self._give_up_if(self._failure)
+        if self._works:
+            try:
+                self._waiting.put_nowait(event)
+            except Full:
+                self._give_up_if(f"it hangs, with {MOST_WAITING} steps waiting")
+
+    def _give_up_if(self, reason: str) -> None:
+        if reason and self._works:
             self._works = False
-            self._emit(Warned(message=f"The tracker {self._tracker.name} failed: {type(error).__name__}: {error}"))
+            self._emit(Warned(message=f"The tracker {self._name} failed: {reason}; {ELSEWHERE}"))
+
+    def _track(self, start: Callable[[], "GeneralTracker"]) -> None:
+        """The thread: one event after another, until there is no more, or the first failure."""
+        try:
+            self._tracker = start()
+        except Exception as error:  # noqa: BLE001 - each tracker has its own
+            self._started.set_exception(error)
+            return
+        self._started.set_result(None)
+        try:
+            while event := self._waiting.get():
+                if isinstance(event, Step):
+                    self._tracker.log(numbers(event), step=event.step)
+                elif isinstance(event, Sample):
+                    self._log_picture(event)
+            self._tracker.finish()
+        except Exception as error:  # noqa: BLE001 - whatever it is, training can go on
+            self._failure = _told(error)
 
     def _log_picture(self, sample: Sample) -> None:
         path = self._run.path / sample.path
@@ -106,6 +155,10 @@ class Tracking:
             pictures = np.asarray(picture.convert("RGB"))[None]
         layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
         tracker.log_images({key: pictures}, step=sample.step, **layout)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def numbers(step: Step) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """Trackers: the same numbers as the step events, the pictures where they may go, and never worth a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event as Event_
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.events import Event, Pivot, Sample, Step, Warned
 from engine.rundir import RunDir, create_run
-from engine.training.trackers import Tracking, hparams, tracked
+from engine.training.trackers import MOST_WAITING, Tracking, hparams, tracked
 
 STEP = Step(
     step=3,
@@ -31,14 +32,14 @@ STEP = Step(
 
 
 class Notebook(GeneralTracker):
-    """A tracker that remembers what it is told, or fails."""
+    """A tracker that remembers what it is told; `fails` at the first step, or `hangs` there until that event."""
 
     name = "notebook"
     requires_logging_directory = False
 
-    def __init__(self, fails: bool = False) -> None:
+    def __init__(self, fails: bool = False, hangs: Event_ | None = None) -> None:
         super().__init__()
-        self.fails, self.lines, self.finished = fails, [], False
+        self.fails, self.hangs, self.lines, self.finished = fails, hangs, [], False
 
     def start(self) -> None: ...
 
@@ -51,6 +52,8 @@ class Notebook(GeneralTracker):
     def log(self, values: dict[str, Any], step: int | None = None, **_: object) -> None:
         if self.fails:
             raise ConnectionError("the server is away")
+        if self.hangs:
+            self.hangs.wait()
         self.lines.append((step, values))
 
     def log_images(self, values: dict[str, Any], step: int | None = None, **_: object) -> None:
@@ -58,6 +61,18 @@ class Notebook(GeneralTracker):
 
     def finish(self) -> None:
         self.finished = True
+
+
+@pytest.fixture
+def never() -> Iterator[Event_]:
+    """Comes at the end of the test, so that no thread outlives it."""
+    event = Event_()
+    yield event
+    event.set()
+
+
+def tracking_in(notebook: Notebook, run: RunDir, emit: Callable[[Event], None]) -> Tracking:
+    return Tracking(lambda: notebook, notebook.name, run, emit, with_pictures=True)
 
 
 @pytest.fixture
@@ -69,7 +84,7 @@ def test_steps_and_pictures_reach_the_tracker_and_every_event_goes_its_way(run: 
     Image.new("RGB", (16, 8)).save(run.samples / "000003-1.png")
     told: list[Event] = []
     notebook = Notebook()
-    tracking = Tracking(notebook, run, told.append, with_pictures=True)
+    tracking = tracking_in(notebook, run, told.append)
     events = [STEP, Pivot(step=3), Sample(step=3, path="samples/000003-1.png", prompt="a photo of TOK")]
     for event in events:
         tracking(event)
@@ -93,12 +108,55 @@ def test_steps_and_pictures_reach_the_tracker_and_every_event_goes_its_way(run: 
 def test_a_tracker_that_fails_is_told_once_and_asked_no_more(run: RunDir) -> None:
     told: list[Event] = []
     notebook = Notebook(fails=True)
-    tracking = Tracking(notebook, run, told.append, with_pictures=True)
-    for _ in range(2):
+    tracking = tracking_in(notebook, run, told.append)
+    for _ in range(3):
         tracking(STEP)
     tracking.finish()
-    assert told == [STEP, Warned(message="The tracker notebook failed: ConnectionError: the server is away"), STEP]
+    [warning] = [event for event in told if isinstance(event, Warned)]
+    assert warning.message == (
+        "The tracker notebook failed: ConnectionError: the server is away; events.jsonl has the same numbers."
+    )
+    assert [event for event in told if event is not warning] == [STEP] * 3
     assert not notebook.finished
+
+
+def test_a_tracker_that_hangs_holds_up_no_step_and_the_end_only_for_a_while(
+    run: RunDir, never: Event_, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.training.trackers.FINISH_SECONDS", 0.01)
+    told: list[Event] = []
+    tracking = tracking_in(Notebook(hangs=never), run, told.append)
+    for _ in range(3):
+        tracking(STEP)
+    assert told == [STEP] * 3
+    tracking.finish()
+    assert told[3:] == [
+        Warned(message="The tracker notebook failed: it did not finish in 0.01 s; events.jsonl has the same numbers.")
+    ]
+
+
+def test_what_waits_for_a_tracker_that_hangs_is_bounded(run: RunDir, never: Event_) -> None:
+    told: list[Event] = []
+    tracking = tracking_in(Notebook(hangs=never), run, told.append)
+    for _ in range(MOST_WAITING + 10):
+        tracking(STEP)
+    tracking.finish()
+    [warning] = [event for event in told if isinstance(event, Warned)]
+    assert f"it hangs, with {MOST_WAITING} steps waiting" in warning.message
+    assert len(told) == MOST_WAITING + 10 + 1
+
+
+def test_a_tracker_that_hangs_at_its_start_is_an_error_in_good_time(
+    run: RunDir, never: Event_, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.training.trackers.START_SECONDS", 0.01)
+
+    def start() -> Notebook:
+        never.wait()
+        return Notebook()
+
+    with pytest.raises(EngineError, match=r"does not start: no answer in 0\.01 s\. Mend that, or leave report_to out"):
+        Tracking(start, "wandb", run, lambda _: None, with_pictures=False)
 
 
 @pytest.mark.parametrize(

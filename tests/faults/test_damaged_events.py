@@ -1,4 +1,4 @@
-"""Events and status that were torn, edited by hand or left by a crash: viewers say what is true, and none falls over."""
+"""Events and status that were torn, edited by hand or left by a crash: viewers show what is true, and all the rest."""
 
 import dataclasses
 import io
