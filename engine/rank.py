@@ -13,8 +13,6 @@ from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 
-import psutil
-
 from curation import telemetry
 from curation.redaction import redacted
 from engine.events import Event, Failed, Stopped
@@ -89,11 +87,20 @@ def _keep_the_lock() -> None:
 
 def _look_out(run: RunDir, abandoned: Flag) -> None:
     """Leave, with a checkpoint, once torchrun or the supervisor above it is gone: nobody would end a hanging run."""
-    above = [(parent.pid, parent.create_time()) for parent in psutil.Process().parents()[:2]]
-    while [(parent.pid, parent.create_time()) for parent in psutil.Process().parents()[:2]] == above:
+    above = _above()
+    while _above() == above:
         time.sleep(LOOK_SECONDS)
     abandoned.set()
     run.request("stop_now")
+
+
+def _above() -> tuple[int, str | None]:
+    """Process ids of torchrun and of the supervisor, whose orphans get another parent; None without /proc."""
+    torchrun = os.getppid()
+    try:
+        return torchrun, Path(f"/proc/{torchrun}/stat").read_text().rpartition(")")[2].split()[1]
+    except OSError:
+        return torchrun, None
 
 
 if __name__ == "__main__":

@@ -30,10 +30,10 @@ FAILURE = re.compile(r"^ +rank +: (\d+) .*\n +exitcode +: (-?\d+) ", re.MULTILIN
 def is_shared(run: RunDir) -> bool:
     """Whether several processes work at `run`. A config that cannot be read is for the only one to complain of."""
     try:
-        config = run.config()
+        settings = run.config().run
     except EngineError:
         return False
-    return config.run.num_processes > 1
+    return settings.num_processes > 1 or settings.accelerate_config is not None
 
 
 def supervise(run: RunDir, lock: int) -> Event:
@@ -46,7 +46,7 @@ def supervise(run: RunDir, lock: int) -> Event:
     with attended(run, _adding(run)) as tell:
         try:
             require("train", "loratui train")
-            machines = machines_of(run.config())
+            machines = machines_of(run.config().run)
             end = _followed(run, _start_torchrun(run, machines, lock), machines, tell)
         except EngineError as error:
             end = Failed(problem=error.problem, remedy=error.remedy)
@@ -75,6 +75,7 @@ def _start_torchrun(run: RunDir, machines: Machines, lock: int) -> subprocess.Po
         where = ["--nnodes", str(machines.num_machines), "--node-rank", str(machines.machine_rank)]
         where += ["--master-addr", str(machines.main_process_ip), "--master-port", str(machines.main_process_port)]
     threads = max(1, len(os.sched_getaffinity(0)) // machines.processes_here)
+    gpus = {} if machines.gpu_ids is None else {"CUDA_VISIBLE_DEVICES": machines.gpu_ids}
     return subprocess.Popen(
         [
             *(sys.executable, "-P", "-m", "torch.distributed.run", *where),
@@ -83,7 +84,7 @@ def _start_torchrun(run: RunDir, machines: Machines, lock: int) -> subprocess.Po
         stdin=lock,
         start_new_session=True,
         # PYTHONSAFEPATH: -P for the processes. Threads: each would take all cores for itself.
-        env={"OMP_NUM_THREADS": str(threads), **os.environ, "PYTHONSAFEPATH": "1"},
+        env={"OMP_NUM_THREADS": str(threads), **os.environ, **gpus, "PYTHONSAFEPATH": "1"},
     )
 
 

@@ -12,13 +12,15 @@ from curation.dataset import Dataset
 from curation.errors import StatedError
 from engine.config import TrainConfig
 from engine.contradictions import against_the_plan, beyond_the_plan, contradictions, idle_settings, odd_rates
-from engine.errors import refuse
+from engine.errors import ConfigError, refuse
+from engine.machines import with_machines
 from engine.memory import free_gpu_memory
 from engine.plan import Plan, plan, resolve
 from engine.preflight.captions import check_captions
 from engine.preflight.class_images import ClassImages, check_class_images, count_class_images
 from engine.preflight.frozen import frozen
 from engine.preflight.machine import GpuMemory, ask_gpu_memory, check_gpu_memory, check_machine, models_to_fetch
+from engine.preflight.origin import check_origin, with_origin_found
 from engine.preflight.photos import check_photos, open_photos
 from engine.preflight.space import Disk, check_space, disk_needed
 
@@ -66,21 +68,28 @@ def preflight(config: TrainConfig, runs_dir: Path = Path("runs")) -> Preflight:
     found = examine(config, runs_dir, count_memory=free_gpu_memory() is not None)
     refuse(found.problems)
     assert found.dataset and found.plan, "without photos there is a problem"
-    return Preflight(frozen(found.config, found.dataset, found.plan), found.dataset, found.plan, found.warnings)
+    config = with_origin_found(frozen(found.config, found.dataset, found.plan), runs_dir)
+    return Preflight(config, found.dataset, found.plan, found.warnings)
 
 
 def examine(config: TrainConfig, runs_dir: Path = Path("runs"), count_memory: bool = True) -> Examination:
     """Check `config` against photos, disk and machine, without loading a model or importing torch.
 
+    (torch is imported where there is an accelerate_config, by accelerate, which reads it.)
     Takes seconds: photos are decoded side by side, and GPU memory is counted by another process meanwhile.
     """
-    said: list[StatedError | str] = [*contradictions(config), *idle_settings(config)]
+    said: list[StatedError | str] = []
+    try:
+        config = with_machines(config)
+    except ConfigError as error:
+        said.append(error)
+    said += [*contradictions(config), *idle_settings(config)]
     with ThreadPoolExecutor(2) as pool:
         gpu = None
         if not any(isinstance(each, StatedError) for each in said):
             config = resolve(config)
             gpu = pool.submit(ask_gpu_memory, config) if count_memory else None
-            said += odd_rates(config)
+            said += [*odd_rates(config), *check_origin(config, runs_dir)]
         machine = pool.submit(list, check_machine(config, runs_dir))
         dataset, found = open_photos(config)
         said += found

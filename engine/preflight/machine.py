@@ -1,6 +1,7 @@
 """The machine of a run: its model within reach, its packages installed, its output writable, its GPU large enough."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from curation.errors import StatedError
 from curation.text import visible
 from engine.box import box_problems
 from engine.config import TrainConfig
-from engine.errors import EngineError
+from engine.errors import ConfigError, EngineError
 from engine.memory import MemoryEstimate, estimate, free_gpu_memory
 from engine.models.files import find_model, model_problem
 from engine.models.hub import is_hub_id
@@ -54,12 +55,42 @@ def check_machine(config: TrainConfig, runs_dir: Path) -> Iterator[StatedError |
             f"The package bitsandbytes is not installed, and it is needed for {' and '.join(needs_bitsandbytes)}.",
             "Run: pip install bitsandbytes",
         )
+    yield from _check_processes(config.run.num_processes, config.run.accelerate_config is not None)
     if config.output.push_to_hub:
         yield "push_to_hub: the files stay in output/; upload them with `hf upload` when the run has finished."
     yield from _check_writable(runs_dir)
     yield from box_problems(config)
     if config.run.on_finish:
         yield f"When the run has finished, failed or stopped, this is run: {visible(config.run.on_finish)}"
+
+
+def _check_processes(num_processes: int, on_many_machines: bool) -> Iterator[StatedError | str]:
+    """Each process takes a GPU for itself. Other machines' GPUs cannot be counted from here."""
+    if num_processes == 1 or on_many_machines:
+        return
+    gpus = gpus_to_see()
+    if gpus == 0:
+        yield (
+            f"num_processes = {num_processes}, and no NVIDIA GPU is seen: the processes share the CPU's cores, and are "
+            "hardly faster than one."
+        )
+    elif num_processes > gpus:
+        yield ConfigError(
+            f"num_processes = {num_processes} takes as many GPUs, and this machine shows {gpus}.",
+            f"Set num_processes = {gpus}; gradient_accumulation_steps makes up for the rest.",
+        )
+
+
+def gpus_to_see() -> int:
+    """How many NVIDIA GPUs a run on this machine would see."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([gpu for gpu in visible.split(",") if gpu.strip() not in ("", "-1")])
+    try:
+        done = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return sum(line.startswith("GPU ") for line in done.stdout.splitlines())
 
 
 def models_to_fetch(config: TrainConfig) -> tuple[str, ...]:
