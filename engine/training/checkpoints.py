@@ -30,9 +30,9 @@ from engine.training.weights import (
 class TrainState:
     """Where a run stands. step: optimizer steps done.  pivoted: the text side no longer trains.
 
-    scaler: the fp16 gradient scaler's values, empty for other types.  num_threads: torch's on the CPU; another number
-    resumes closely, but not to the bit.  fingerprint: what was trained on, as `engine.fingerprint` writes it; None in
-    checkpoints of earlier versions.
+    scaler: the fp16 gradient scaler's values, empty for other types.  num_threads: torch's on the CPU, in each of
+    num_processes; other numbers resume closely, but not to the bit.  fingerprint: what was trained on, as
+    `engine.fingerprint` writes it; None in checkpoints of earlier versions.
     """
 
     step: int
@@ -40,6 +40,7 @@ class TrainState:
     num_threads: int
     scaler: dict[str, Any]
     fingerprint: dict[str, Any] | None = None
+    num_processes: int = 1
 
 
 @dataclass(frozen=True)

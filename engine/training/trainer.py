@@ -42,6 +42,7 @@ from engine.training.optimizers import (
 from engine.training.prior import predict_as_base
 from engine.training.processes import ALONE, Processes
 from engine.training.sampling import write_samples
+from engine.training.slowdown import watched
 from engine.training.step import training_loss
 from engine.training.weights import TrainedWeights, add_trainables, apply_weights, trained_weights
 
@@ -87,6 +88,7 @@ class Trainer:
         fingerprint: Fingerprint | None = None,
         processes: Processes = ALONE,
     ) -> None:
+        emit = watched(emit, models.unet.device)
         self.run, self.config, self.plan, self.models = run, config, plan, models
         self.processes = processes
         self.fingerprint = None if fingerprint is None else fingerprint.to_json()
@@ -194,7 +196,14 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """All that a resume needs, as it is now."""
-        state = TrainState(self.step, self.pivoted, torch.get_num_threads(), self.scaler.state_dict(), self.fingerprint)
+        state = TrainState(
+            step=self.step,
+            pivoted=self.pivoted,
+            num_threads=torch.get_num_threads(),
+            scaler=self.scaler.state_dict(),
+            fingerprint=self.fingerprint,
+            num_processes=self.processes.count,
+        )
         return Checkpoint(state, self.weights(), optimizer_state(self.optimizer))
 
     def peak_memory(self) -> int | None:
@@ -301,13 +310,15 @@ class Trainer:
         self.step = state.step
         if state.pivoted:
             self._freeze_text()
-        if self.device.type == "cpu" and state.num_threads != torch.get_num_threads():
-            self.emit(
-                Warned(
-                    message=f"The checkpoint was made with {state.num_threads} CPU threads and the run goes on with "
-                    f"{torch.get_num_threads()}: results may differ in the last digits."
-                )
-            )
+        if self.device.type == "cpu":
+            self._compare("CPU threads", state.num_threads, torch.get_num_threads())
+        self._compare("processes", state.num_processes, self.processes.count)
+
+    def _compare(self, what: str, before: int, now: int) -> None:
+        """Tell of what adds up in another order than it did."""
+        if before != now:
+            message = f"The checkpoint was made with another number of {what} ({before}, and {now} now)"
+            self.emit(Warned(message=f"{message}: results may differ in the last digits."))
 
     def _sample_is_due(self) -> bool:
         asked = self.run.take_request("sample")

@@ -182,14 +182,19 @@ def test_a_resumed_run_ends_byte_for_byte_as_one_that_never_paused(
     assert len(of_type(parts, Pivot)) == 1
 
 
-def test_a_resume_with_other_threads_is_told(train: Train, config: Callable[..., TrainConfig]) -> None:
+@pytest.mark.parametrize(
+    ("field", "told"), [("num_threads", "CPU threads (99, and "), ("num_processes", "processes (99, and 1 now)")]
+)
+def test_a_resume_that_adds_up_in_another_order_is_told(
+    train: Train, config: Callable[..., TrainConfig], field: str, told: str
+) -> None:
     run = train("run", run={"max_train_steps": 1})[0].run
     checkpoint = load_checkpoint(run.checkpoints / "000001")
-    save_checkpoint(run, replace(checkpoint, state=replace(checkpoint.state, step=2, num_threads=99)))
+    save_checkpoint(run, replace(checkpoint, state=replace(checkpoint.state, step=2, **{field: 99})))
     events: list[Event] = []
     trainer_of(run, config(), events.append)
     [warning] = of_type(events, Warned)
-    assert "made with 99 CPU threads" in warning.message
+    assert f"another number of {told}" in warning.message
 
 
 def test_a_checkpoint_in_float32_goes_on_in_fp16(train: Train) -> None:
