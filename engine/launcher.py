@@ -99,7 +99,7 @@ def ask_to_stop_now(run: RunDir) -> bool:
 def kill(run: RunDir) -> bool:
     """End the worker's process group, and of all that it shares the run with: SIGTERM, then SIGKILL.
 
-    What they did since the last checkpoint is lost.
+    What they did since the last checkpoint is lost.  The run is then `stopped`, as whoever ended it knows.
 
     False where it has ended meanwhile by itself.  Raises EngineError where the worker cannot be told from other
     processes, or does not even end then.
@@ -118,11 +118,22 @@ def kill(run: RunDir) -> bool:
                 leads_its_group = os.getpgid(pid) == pid
                 (os.killpg if leads_its_group else os.kill)(pid, number)
         if _ends_within(run, SIGNAL_SECONDS):
+            _call_stopped(run)
             return True
     raise EngineError(
         f"The worker of {run.name}, process {holders[0]}, does not end although it was killed.",
         "It waits for a disk or a driver: look at `dmesg`; only a restart of the machine may help.",
     )
+
+
+def _call_stopped(run: RunDir) -> None:
+    """Write down that a run without an end of its own was ended by force, unless a new worker is at it already."""
+    status = run.status()
+    if status.state == "died":
+        with suppress(EngineError), run.lock():
+            run.write_status(
+                dataclasses.replace(status, state="stopped", message="Ended by force, as it did not react.")
+            )
 
 
 def _ends_within(run: RunDir, seconds: float) -> bool:

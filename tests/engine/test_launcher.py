@@ -82,7 +82,8 @@ def test_a_worker_is_ended_with_all_that_it_started(
     process.wait()
     assert is_gone(child)
     assert not kill(run), "it has ended"
-    assert run.status().state == "died" and run.status().step == 7
+    status = run.status()
+    assert (status.state, status.step, status.message) == ("stopped", 7, "Ended by force, as it did not react.")
 
 
 def test_one_that_hears_is_given_the_time_for_its_checkpoint(
