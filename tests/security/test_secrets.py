@@ -47,6 +47,8 @@ def test_what_has_the_form_of_a_secret_is_hidden(secret: str) -> None:
         f"for url 'https://host/file?token={secret}&x=1'",
         f"https://cdn/file?X-Amz-Signature={secret}",
         f"authorization: Bearer {secret}",
+        f"https://hooks.slack.com/services/T0/B0/{secret}",
+        f"posted to 'https://discord.com/api/webhooks/1234/{secret}'",
     ):
         assert secret not in redacted(text) and HIDDEN in redacted(text)
 
