@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -31,13 +32,13 @@ from engine.results.export import export
 from engine.results.verify import verify_export
 from engine.rundir import Ending, RunDir
 from engine.training.checkpoints import Checkpoint, load_checkpoint
-from engine.training.manifest import newest_checkpoint
+from engine.training.manifest import fault, newest_checkpoint
 from engine.training.out_of_memory import gpu_is_full
 from engine.training.processes import ALONE, Processes
 from engine.training.rehearsal import rehearse
 from engine.training.trackers import tracked
 from engine.training.trainer import Emit, Trainer
-from engine.training.weights import TrainedWeights, add_trainables, apply_weights
+from engine.training.weights import TrainedWeights, add_trainables, apply_weights, load_weights
 
 
 def follow(run: RunDir, emit: Emit, processes: Processes = ALONE) -> Finished | Stopped | Paused:
@@ -64,6 +65,7 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit, processes: Processes) 
     the_plan = plan(config, len(examples))
     folder, passed_over = processes.from_first(lambda: newest_checkpoint(run))
     checkpoint = load_checkpoint(folder) if folder else None
+    start = _start(config) if checkpoint is None else None
     step = checkpoint.state.step if checkpoint else 0
     device = default_device()
     emit(_started(run, the_plan, step, device, processes))
@@ -94,6 +96,7 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit, processes: Processes) 
         class_images,
         emit,
         checkpoint,
+        start=start,
         fingerprint=fingerprint,
         processes=processes,
     )
@@ -129,6 +132,19 @@ def export_and_verify(run: RunDir, config: TrainConfig, weights: TrainedWeights,
             f"The exported files do not hold what was trained: {verification.message}.",
             f"They are kept in {run.output}, and the checkpoint beside them is whole; resume to export again.",
         )
+
+
+def _start(config: TrainConfig) -> TrainedWeights | None:
+    """Another run's weights to begin with, where they are asked for. Raises EngineError when they are gone."""
+    if config.lora.init_from is None:
+        return None
+    folder = Path(config.lora.init_from)
+    if problem := fault(folder):
+        raise EngineError(
+            f"The weights to start from, in {folder}, cannot be used: {problem}.",
+            "Start a new run with others: --init-from RUN, or RUN:STEP.",
+        )
+    return load_weights(folder)
 
 
 def _started(run: RunDir, the_plan: Plan, step: int, device: torch.device, processes: Processes) -> Started:

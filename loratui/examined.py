@@ -51,6 +51,8 @@ def rows(found: Examination) -> Iterator[Row]:
         own = sum(bool(photo.caption) for photo in found.dataset.trainable)
         photos = counted(len(found.dataset.trainable), "photo")
         yield "photos", f"{photos} in {found.dataset.root}, {own} with captions of their own"
+    if found.config.lora.init_from:
+        yield "starts from", found.config.lora.init_from
     if found.plan:
         yield from plan_rows(found.config, found.plan)
     yield from machine_rows(found)
@@ -113,6 +115,8 @@ def _disk(disk: Disk, minutes: float | None) -> str:
     named = f" ({parts})" if parts else ""
     each = gigabytes(disk.each_checkpoint)
     more = f"; {each} more every {minutes:g} minutes" if minutes and disk.each_checkpoint >= WORTH_NAMING else ""
+    if more and disk.most_checkpoints is not None:
+        more = f"{more}, up to {disk.most_checkpoints} checkpoints" if disk.most_checkpoints > disk.checkpoints else ""
     return f"about {gigabytes(disk.needed)}{named}{more}; {gigabytes(disk.free)} free in {disk.folder}"
 
 

@@ -10,7 +10,8 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.results.model_card import model_card
 from engine.rundir import RESERVED_NAME, RunDir
-from engine.training.manifest import fault, newest_checkpoint
+from engine.training.manifest import find_checkpoint, newest_checkpoint
+from engine.training.retention import reading
 from engine.training.weights import (
     LORA_FILE,
     MODULES,
@@ -44,34 +45,36 @@ def export(weights: TrainedWeights, output: Path, name: str, config: TrainConfig
 
 
 def export_run(run: RunDir, step: int | None = None, output: Path | None = None) -> tuple[Path, ...]:
-    """Export a run's checkpoint, the newest or that of `step`, to `output` or the run's own output folder.
+    """Export a run's checkpoint, the newest or that of `step`; the run may go on meanwhile.
 
-    Raises EngineError when there is no such checkpoint, it is damaged, or an older one would go to the run's own
-    folder, which verification compares with the newest.
+    It goes to `output`; without one, that of the last step of a run that has ended to the run's own output/, and every
+    other one to output-000500/.  Raises EngineError when there is no such checkpoint, it is damaged, or it would go to
+    the run's own output/ and is not its last.
     """
-    weights, output = checkpoint_weights(run, step), output or run.output
+    step, weights = _read_checkpoint(run, step)
     newest, _ = newest_checkpoint(run)
-    if step is not None and newest and int(newest.name) != step and output.resolve() == run.output.resolve():
+    # A run that goes on writes there itself at its end, and verification compares what lies there with the newest.
+    is_last = newest is not None and int(newest.name) == step and not run.is_alive()
+    if output is None:
+        output = run.output if is_last else run.path / f"{run.output.name}-{step:06d}"
+    elif output.resolve() == run.output.resolve() and not is_last:
         raise EngineError(
-            f"The run's own output folder is for its newest checkpoint, that of step {int(newest.name)}.",
-            f"Give another folder for step {step} with --output.",
+            f"The run's own output folder is for its last checkpoint, and that of step {step} is not its last.",
+            "Name another folder with --output, or none.",
         )
     return export(weights, output, run.name, run.config())
 
 
 def checkpoint_weights(run: RunDir, step: int | None = None) -> TrainedWeights:
-    """The trained weights of a run's newest whole checkpoint, or of the one at `step`. Raises EngineError."""
-    steps = sorted(int(folder.name) for folder in run.checkpoints.glob("*") if folder.name.isdigit())
-    remedy = f"The run's checkpoints are at steps: {', '.join(map(str, steps)) or 'none'}."
-    if step is None:
-        folder, _ = newest_checkpoint(run)
-        if folder is None:
-            raise EngineError(f"The run {run.name} has no whole checkpoint.", remedy)
-    else:
-        folder = run.checkpoints / f"{step:06d}"
-        if problem := fault(folder):
-            raise EngineError(f"The checkpoint at step {step} cannot be used: {problem}.", remedy)
-    return load_weights(folder)
+    """The trained weights of a run's newest whole checkpoint, or of the one of `step`. Raises EngineError."""
+    return _read_checkpoint(run, step)[1]
+
+
+def _read_checkpoint(run: RunDir, step: int | None) -> tuple[int, TrainedWeights]:
+    """A checkpoint's step and weights; the run's worker leaves it in place meanwhile."""
+    with reading(run):
+        folder = find_checkpoint(run, step)
+        return int(folder.name), load_weights(folder)
 
 
 def file_names(name: str, with_tokens: bool) -> tuple[str, ...]:

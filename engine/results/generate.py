@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,14 @@ from torch import Tensor, nn
 
 from engine.errors import EngineError
 from engine.models.load import Models, compute_dtype, default_device, load_models
-from engine.results.export import file_names
-from engine.rundir import RunDir
+from engine.results.export import checkpoint_weights, file_names
+from engine.rundir import LORA_FILE, RunDir
 from engine.settings import ModelSection, TextEncoderSection
 from engine.text.chunks import MOST_CHUNKS
 from engine.text.prompts import encode_prompts
 from engine.text.tokens import replace_abstractions, run_tokens
+from engine.training.manifest import EMBEDDINGS_FILE
+from engine.training.weights import save_weights
 
 SDXL_TEXT = TextEncoderSection()  # no more layers skipped, 77 tokens
 # What diffusers, peft and safetensors raise for a file that is not what it should be.
@@ -88,20 +91,27 @@ def load_run_pipeline(run: RunDir, dtype: torch.dtype, device: torch.device) -> 
     if absent := [file.name for file in files if not file.is_file()]:
         raise EngineError(
             f"The run {run.name} has no {absent[0]} in its output folder.",
-            f"Write it with: loratui export {run.address}",
+            f"Write it with: loratui export {run.address}; or take a checkpoint: "
+            f"loratui generate {run.address} --checkpoint STEP",
         )
     pipeline = load_base_pipeline(config.model, dtype, device)
-    try:
-        if tokens:
-            _load_tokens(pipeline, files[2], tokens)
-        pipeline.load_lora_weights(str(files[0].parent), weight_name=files[0].name)
-    except torch.OutOfMemoryError:
-        raise
-    except UNLOADABLE as error:
-        raise EngineError(
-            f"The files in {run.output} cannot be loaded: {error}.",
-            f"Write them again with: loratui export {run.address}",
-        ) from error
+    _load_files(pipeline, files[0], files[2] if tokens else None, tokens, run)
+    return pipeline
+
+
+def load_checkpoint_pipeline(
+    run: RunDir, step: int, dtype: torch.dtype, device: torch.device
+) -> StableDiffusionXLPipeline:
+    """A fresh pipeline with what a run had learned after `step` steps; the run may go on meanwhile.
+
+    Raises EngineError when the base model or the checkpoint is missing, or the checkpoint is damaged.
+    """
+    weights = checkpoint_weights(run, step)  # before the model, which takes time to load
+    pipeline = load_base_pipeline(run.config().model, dtype, device)
+    with TemporaryDirectory() as folder:
+        save_weights(weights, Path(folder))
+        embeddings = Path(folder) / EMBEDDINGS_FILE if weights.tokens else None
+        _load_files(pipeline, Path(folder) / LORA_FILE, embeddings, weights.tokens, run)
     return pipeline
 
 
@@ -181,16 +191,24 @@ def generate(
     seed: int,
     size: int,
     from_base: bool = False,
+    step: int | None = None,
 ) -> list[Image.Image]:
     """One picture for each prompt from the run's exported files; trigger words in prompts become new tokens.
 
     from_base: from the run's base model alone instead, asked for the prompts as they are.
+    step: from the run's checkpoint of that step instead.
     """
     config, device = run.config(), default_device()
     dtype = compute_dtype(None, device)
     tokens = {} if from_base else run_tokens(config)
+    if from_base:
+        pipeline = load_base_pipeline(config.model, dtype, device)
+    elif step is not None:
+        pipeline = load_checkpoint_pipeline(run, step, dtype, device)
+    else:
+        pipeline = load_run_pipeline(run, dtype, device)
     pixels = render(
-        load_base_pipeline(config.model, dtype, device) if from_base else load_run_pipeline(run, dtype, device),
+        pipeline,
         [replace_abstractions(prompt, tokens) for prompt in prompts],
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,
@@ -204,6 +222,23 @@ def generate(
 def to_image(picture: np.ndarray) -> Image.Image:
     """picture: float, shape (height, width, 3), in 0 to 1."""
     return Image.fromarray((picture * 255).round().astype(np.uint8))
+
+
+def _load_files(
+    pipeline: Any, lora: Path, embeddings: Path | None, tokens: Mapping[str, tuple[str, ...]], run: RunDir
+) -> None:
+    """Put a LoRA, and new tokens, into a pipeline. Raises EngineError for files that cannot be loaded."""
+    try:
+        if embeddings:
+            _load_tokens(pipeline, embeddings, tokens)
+        pipeline.load_lora_weights(str(lora.parent), weight_name=lora.name)
+    except torch.OutOfMemoryError:
+        raise
+    except UNLOADABLE as error:
+        raise EngineError(
+            f"The files in {lora.parent} cannot be loaded: {error}.",
+            f"Write them again with: loratui export {run.address}",
+        ) from error
 
 
 def _load_tokens(pipeline: Any, file: Path, tokens: Mapping[str, tuple[str, ...]]) -> None:

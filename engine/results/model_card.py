@@ -112,4 +112,11 @@ def _description(config: TrainConfig) -> str:
     clip_skip = config.text_encoder.clip_skip
     skipped = "" if clip_skip is None else CLIP_SKIP.substitute(clip_skip=clip_skip, layer=-2 - clip_skip)
     dora = DORA if lora.use_dora else ""
-    return f"A {kind} for SDXL of rank {lora.rank} and alpha {alpha:g}, on {where}.{dora}{skipped}"
+    origin = f" Training began with the weights of {visible(_origin(lora.init_from))}." if lora.init_from else ""
+    return f"A {kind} for SDXL of rank {lora.rank} and alpha {alpha:g}, on {where}.{origin}{dora}{skipped}"
+
+
+def _origin(init_from: str) -> str:
+    """The run whose checkpoint it is, by its name alone: a path is nobody's business."""
+    folder = Path(init_from)
+    return folder.parents[1].name if folder.parent.name == "checkpoints" else "another LoRA"

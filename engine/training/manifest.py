@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from curation.atomic import write_text
+from engine.errors import EngineError
 from engine.rundir import LORA_FILE, RunDir
 
 VERSION = 2
 OPTIMIZER, STATE, MANIFEST = "optimizer.safetensors", "state.json", "manifest.json"
+EMBEDDINGS_FILE = "embeddings.safetensors"
+ADAPTER_METADATA = "lora_adapter_metadata"
+"""The key, in the metadata of a LoRA's file, of the JSON that diffusers reloads rank, alpha and DoRA from."""
 
 
 def write_manifest(folder: Path, step: int, names: Iterable[str]) -> None:
@@ -49,6 +53,23 @@ def newest_checkpoint(run: RunDir) -> tuple[Path | None, list[str]]:
             return folder, passed_over
         passed_over.append(f"The checkpoint {folder.name} is damaged and was passed over: {problem}.")
     return None, passed_over
+
+
+def find_checkpoint(run: RunDir, step: int | None = None) -> Path:
+    """The run's newest whole checkpoint, or the one of `step`. Raises EngineError when it is not there or damaged."""
+    steps = sorted(_step(folder) for folder in checkpoint_folders(run))
+    remedy = f"The run's checkpoints are at steps: {', '.join(map(str, steps)) or 'none'}."
+    if step is None:
+        folder, _ = newest_checkpoint(run)
+        if folder is None:
+            raise EngineError(f"The run {run.name} has no whole checkpoint.", remedy)
+        return folder
+    folder = run.checkpoints / f"{step:06d}"
+    if not folder.is_dir():
+        raise EngineError(f"The run {run.name} has no checkpoint of step {step}.", remedy)
+    if problem := fault(folder):
+        raise EngineError(f"The checkpoint of step {step} cannot be used: {problem}.", remedy)
+    return folder
 
 
 def checkpoint_folders(run: RunDir) -> list[Path]:

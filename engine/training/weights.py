@@ -16,10 +16,9 @@ from engine.models.load import Models
 from engine.rundir import LORA_FILE
 from engine.text.tokens import insert_placeholders, placeholder_rows, run_tokens
 from engine.training.lora import add_adapters, lora_metadata, lora_state
+from engine.training.manifest import ADAPTER_METADATA, EMBEDDINGS_FILE
 
 MODULES = ("unet", "text_encoder", "text_encoder_2")
-EMBEDDINGS_FILE = "embeddings.safetensors"
-ADAPTER_METADATA = "lora_adapter_metadata"
 DTYPES = {  # as safetensors calls them
     torch.float64: "F64",
     torch.float32: "F32",

@@ -40,6 +40,10 @@ def generate(
     size: Annotated[
         int | None, typer.Option(min=64, help="Side in pixels, a multiple of 8; the run's resolution without it.")
     ] = None,
+    checkpoint: Annotated[
+        int | None,
+        typer.Option(metavar="STEP", help="From the checkpoint of this step, also while the run goes on."),
+    ] = None,
     compare_base: Annotated[
         bool,
         typer.Option(
@@ -49,10 +53,12 @@ def generate(
     ] = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Make pictures from a run's exported files, on one contact sheet; prints its path.
+    """Make pictures from a run's exported files, or from a checkpoint, on one contact sheet; prints its path.
 
-    A terminal with colours shows them too. With --compare-base a row of the base model's pictures stands above each row
-    of the LoRA's: what the prompt alone gives, the class noun in the trigger word's place, and what was learned.
+    A terminal with colours shows them too. With --checkpoint the run need not have ended, and its worker is not
+    disturbed; but on one GPU both need room: CUDA_VISIBLE_DEVICES= before the command paints on the CPU. With
+    --compare-base a row of the base model's pictures stands above each row of the LoRA's: what the prompt alone gives,
+    the class noun in the trigger word's place, and what was learned.
     """
     from engine.errors import EngineError
     from engine.extras import require
@@ -79,23 +85,31 @@ def generate(
         seed=seed,
         size=size or config.data.resolution,
     )
-    learned = _Pictures(captions, paint(captions), "with the LoRA" if compare_base else "")
+    learned = _Pictures(captions, paint(captions, step=checkpoint), "with the LoRA" if compare_base else "")
     series = [learned]
     if compare_base:
         asked = [base_prompt(text, config) for text in captions]
         series = [_Pictures(asked, paint(asked, from_base=True), "base model"), learned]
     _show(series)
     sheet = contact_sheet(_rows(series, num_images if num_images > 1 else PROMPTS_IN_A_ROW))
-    typer.echo(_save_pictures(learned.images, sheet, output or run.samples / SHEET))
+    typer.echo(_save_pictures(learned.images, sheet, output or run.samples / _sheet_name(checkpoint)))
 
 
 def export(
     name: RunName,
-    checkpoint: Annotated[int | None, typer.Option(help="Step of the checkpoint; the newest without it.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for the files; the run's output/ without it.")] = None,
+    checkpoint: Annotated[
+        int | None, typer.Option(metavar="STEP", help="The checkpoint of this step; the newest without it.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the files; without it output/ or output-STEP/ in the run's folder.")
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Write a run's LoRA files from a checkpoint: for diffusers, for ComfyUI and the WebUIs, and the new tokens."""
+    """Write LoRA files from a run's checkpoint: for diffusers, for ComfyUI and the WebUIs, and the new tokens.
+
+    Any checkpoint will do, also while the run goes on. Without --output, the last one of a run that has ended goes to
+    its output/, and every other one to a folder of its own beside it, such as output-000500/. Prints the files' paths.
+    """
     from engine.extras import require
     from engine.rundir import find_run
 
@@ -178,6 +192,10 @@ def _save_pictures(images: Sequence[Image], sheet: Image, target: Path) -> Path:
         target = target / SHEET
     _save_png(sheet, target)
     return target
+
+
+def _sheet_name(checkpoint: int | None) -> str:
+    return SHEET if checkpoint is None else f"contact-sheet-{checkpoint:06d}.png"
 
 
 def _save_png(image: Image, path: Path) -> None:

@@ -255,23 +255,26 @@ def test_a_checkpoint_is_exported_again_to_another_folder(make_run: MakeRun, tmp
         assert file.read_bytes() == (run.output / file.name).read_bytes()
 
 
-def test_the_runs_own_folder_holds_no_older_checkpoint_than_the_newest(make_run: MakeRun, tmp_path: Path) -> None:
-    """Verification compares that folder with the newest checkpoint."""
+def test_only_the_last_checkpoint_of_an_ended_run_goes_to_the_runs_own_folder(make_run: MakeRun) -> None:
+    """Verification compares that folder with the newest checkpoint, and a run that goes on writes there itself."""
     run, _, _ = make_run("dog")
     newer = load_checkpoint(run.checkpoints / "000003")
     save_checkpoint(run, dataclasses.replace(newer, state=dataclasses.replace(newer.state, step=5)))
     before = (run.output / "dog.safetensors").stat().st_mtime_ns
-    for output in (None, run.output / ".." / "output"):
-        with pytest.raises(EngineError, match=r"newest checkpoint, that of step 5.*--output"):
-            export_run(run, step=3, output=output)
+    with pytest.raises(EngineError, match=r"step 3 is not its last.*--output"):
+        export_run(run, step=3, output=run.output / ".." / "output")
+    assert {file.parent for file in export_run(run, step=3)} == {run.path / "output-000003"}
+    with run.lock():
+        assert {file.parent for file in export_run(run)} == {run.path / "output-000005"}
+        with pytest.raises(EngineError, match="not its last"):
+            export_run(run, output=run.output)
     assert (run.output / "dog.safetensors").stat().st_mtime_ns == before
-    assert export_run(run, step=3, output=tmp_path / "elsewhere")
-    assert export_run(run, step=5) == export_run(run)
+    assert {file.parent for file in export_run(run)} == {run.output}
 
 
 def test_a_checkpoint_that_is_not_there_or_damaged_is_told(make_run: MakeRun) -> None:
     run, _, _ = make_run("dog")
-    with pytest.raises(EngineError, match=r"step 9 cannot be used.*checkpoints are at steps: 3"):
+    with pytest.raises(EngineError, match=r"no checkpoint of step 9.*checkpoints are at steps: 3"):
         checkpoint_weights(run, step=9)
     (run.checkpoints / "000003" / LORA_FILE).write_bytes(b"")
     with pytest.raises(EngineError, match="no whole checkpoint"):

@@ -71,6 +71,17 @@ def test_a_runs_pipeline_decodes_with_the_vae_of_training(make_run: MakeRun) -> 
         assert torch.equal(ours, theirs)
 
 
+def test_a_checkpoint_draws_what_the_files_exported_from_it_draw(make_run: MakeRun) -> None:
+    run, _, _ = make_run("dog")
+    exported = generate(run, ["a TOK dog"], seed=3, **SETTINGS)
+    for file in run.output.iterdir():
+        file.unlink()
+    with run.lock():  # its worker's
+        assert pixels(generate(run, ["a TOK dog"], seed=3, step=3, **SETTINGS)) == pixels(exported)
+        with pytest.raises(EngineError, match=r"no checkpoint of step 4.*at steps: 3"):
+            generate(run, ["a TOK dog"], seed=3, step=4, **SETTINGS)
+
+
 def test_files_that_cannot_be_loaded_are_told(make_run: MakeRun) -> None:
     run, _, _ = make_run("dog")
     (run.output / "pytorch_lora_weights.safetensors").write_bytes(b"no tensors")

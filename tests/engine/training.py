@@ -22,6 +22,7 @@ from engine.text.tokens import placeholder_rows
 from engine.training.checkpoints import load_checkpoint
 from engine.training.manifest import newest_checkpoint
 from engine.training.trainer import Emit, Trainer
+from engine.training.weights import TrainedWeights
 
 STEPS, PIVOT = 4, 2
 OPTIMIZERS = ["adamw", "prodigy", "adafactor"]
@@ -65,7 +66,11 @@ def train_in(folder: Path, settings: TrainConfig, seen: Callable[[RunDir, Event]
 
 
 def trainer_of(
-    run: RunDir, config: TrainConfig, emit: Emit = nothing, clock: Callable[[], float] = time.monotonic
+    run: RunDir,
+    config: TrainConfig,
+    emit: Emit = nothing,
+    clock: Callable[[], float] = time.monotonic,
+    start: TrainedWeights | None = None,
 ) -> Trainer:
     device = torch.device("cpu")
     models = load_models(config.model, compute_dtype(config.run.mixed_precision, device), device)
@@ -77,7 +82,9 @@ def trainer_of(
         class_images = class_image_samples(class_examples(run, config), config, posteriors)
     folder, _ = newest_checkpoint(run)
     checkpoint = load_checkpoint(folder) if folder else None
-    return Trainer(run, config, plan(config, len(examples)), models, photos, class_images, emit, checkpoint, clock)
+    return Trainer(
+        run, config, plan(config, len(examples)), models, photos, class_images, emit, checkpoint, clock, start
+    )
 
 
 def pause_after(*steps: int) -> Callable[[RunDir, Event], None]:

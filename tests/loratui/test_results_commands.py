@@ -88,7 +88,7 @@ def test_export_writes_the_same_files_elsewhere(finished_run: Path, tmp_path: Pa
     ("arguments", "problem"),
     [
         (["generate", "{run}", "--size", "100"], "cannot be 100 pixels wide"),
-        (["export", "{run}", "--checkpoint", "12345"], "checkpoint at step 12345 cannot be used"),
+        (["export", "{run}", "--checkpoint", "12345"], "no checkpoint of step 12345"),
         (["verify", "nothing"], "There is no run 'nothing'"),
     ],
 )
