@@ -113,11 +113,17 @@ def _class_images(images: ClassImages) -> str:
 def _disk(disk: Disk, minutes: float | None) -> str:
     parts = ", ".join(f"{part} {gigabytes(size)}" for part, size in disk.parts.items() if size >= WORTH_NAMING)
     named = f" ({parts})" if parts else ""
-    each = gigabytes(disk.each_checkpoint)
-    more = f"; {each} more every {minutes:g} minutes" if minutes and disk.each_checkpoint >= WORTH_NAMING else ""
-    if more and disk.most_checkpoints is not None:
-        more = f"{more}, up to {disk.most_checkpoints} checkpoints" if disk.most_checkpoints > disk.checkpoints else ""
+    more = _by_the_minute(disk, minutes)
     return f"about {gigabytes(disk.needed)}{named}{more}; {gigabytes(disk.free)} free in {disk.folder}"
+
+
+def _by_the_minute(disk: Disk, minutes: float | None) -> str:
+    """What checkpoints between those that are counted may add."""
+    most = disk.most_checkpoints
+    if not minutes or disk.each_checkpoint < WORTH_NAMING or (most is not None and most <= disk.checkpoints):
+        return ""
+    limit = "" if most is None else f", up to {most} checkpoints"
+    return f"; {gigabytes(disk.each_checkpoint)} more every {minutes:g} minutes{limit}"
 
 
 def _gpu_memory(gpu: GpuMemory) -> str:

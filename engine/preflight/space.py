@@ -32,7 +32,8 @@ EXPORTS = 2  # files that hold the whole LoRA: diffusers' and kohya's
 class Disk:
     """Bytes that a run writes by part, at most, and what is free in `folder`.
 
-    checkpoints: how many are counted; further ones, after so many minutes, are not.  each_checkpoint: bytes.
+    checkpoints: how many are counted, of those that lie there at once; further ones, after so many minutes, are not.
+    each_checkpoint: bytes.  most_checkpoints: how many there are at once with those too, None without a limit.
     """
 
     parts: Mapping[str, int]
@@ -40,6 +41,7 @@ class Disk:
     each_checkpoint: int
     free: int
     folder: Path
+    most_checkpoints: int | None = None
 
     @property
     def needed(self) -> int:
@@ -55,7 +57,9 @@ def disk_needed(
     parameters = memory.trained_parameters if memory else lora_parameters(config)
     lora = parameters * FLOAT32
     each_checkpoint = lora + (memory.optimizer if memory else _state(config) * parameters)
-    checkpoints = math.ceil(plan.total_steps / config.run.checkpointing_steps)
+    most_checkpoints = _checkpoints_kept(config, plan)
+    by_steps = math.ceil(plan.total_steps / config.run.checkpointing_steps)
+    checkpoints = by_steps if most_checkpoints is None else min(by_steps, most_checkpoints)
     at_class = class_images.real + class_images.generated if class_images else 0
     parts = {
         "checkpoints": checkpoints * each_checkpoint,
@@ -66,7 +70,7 @@ def disk_needed(
         "samples": _samples(config, plan) * PNG_BYTES * pixels,
     }
     folder = nearest_existing(runs_dir)
-    return Disk(parts, checkpoints, each_checkpoint, shutil.disk_usage(folder).free, folder)
+    return Disk(parts, checkpoints, each_checkpoint, shutil.disk_usage(folder).free, folder, most_checkpoints)
 
 
 def lora_parameters(config: TrainConfig) -> int:
@@ -98,8 +102,17 @@ def check_space(disk: Disk) -> Iterator[EngineError]:
         yield EngineError(
             f"The run writes about {gigabytes(disk.needed)}, most of it {most}, and {gigabytes(disk.free)} are free in "
             f"{disk.folder}.",
-            "Make room, name another disk with --runs-dir, or raise checkpointing_steps.",
+            "Make room, name another disk with --runs-dir, or lower checkpoints_total_limit.",
         )
+
+
+def _checkpoints_kept(config: TrainConfig, plan: Plan) -> int | None:
+    """The newest, those at multiples, and one that is written before an older one goes; None where all are kept."""
+    run = config.run
+    if run.checkpoints_total_limit is None:
+        return None
+    at_multiples = plan.total_steps // run.checkpoints_keep_every if run.checkpoints_keep_every else 0
+    return run.checkpoints_total_limit + at_multiples + 1
 
 
 def _state(config: TrainConfig) -> int:

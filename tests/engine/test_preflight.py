@@ -305,6 +305,26 @@ def test_checkpoints_are_reckoned_where_no_memory_is_counted(
     assert disk.parts["checkpoints"] == 2 * (4 + 16) * sizes  # Prodigy's four numbers for each
 
 
+@pytest.mark.parametrize(
+    ("run", "counted", "most"),
+    [
+        ({}, 6, 6),
+        ({"checkpoints_total_limit": 2}, 3, 3),
+        ({"checkpoints_total_limit": 2, "checkpoints_keep_every": 2500}, 7, 7),
+        ({"checkpoints_total_limit": None}, 20, None),
+        ({"checkpointing_steps": 5000}, 2, 6),
+    ],
+)
+def test_no_more_checkpoints_are_counted_than_lie_there_at_once(
+    photos: Path, tmp_path: Path, run: dict[str, int | None], counted: int, most: int | None
+) -> None:
+    """The newest, those at multiples, and one more while it is written."""
+    settings = config(photos, run={"max_train_steps": 10_000, "checkpointing_steps": 500, **run})
+    disk = examine(settings, tmp_path, count_memory=False).disk
+    assert disk and (disk.checkpoints, disk.most_checkpoints) == (counted, most)
+    assert disk.parts["checkpoints"] == counted * disk.each_checkpoint
+
+
 def test_a_gpu_that_seems_too_small_is_told_with_what_saves_memory(photos: Path) -> None:
     counted = MemoryEstimate(1, 1, 1, 1, 1, 1, 1, 1, 1, {"training": 14 * 10**9, "sampling": 10**9})
     settings = config(photos, run={"gradient_checkpointing": True})
