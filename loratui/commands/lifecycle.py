@@ -13,11 +13,16 @@ from loratui.commands.talk import say
 from loratui.commands.watch import end, watch
 
 if TYPE_CHECKING:
+    from engine.config import Tables
     from engine.rundir import Request, RunDir
 
 Changed = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting of the run from here on; repeatable."),
+]
+NumProcesses = Annotated[
+    int | None,
+    typer.Option("--num-processes", "--num_processes", min=1, help="Share it among so many processes from here on."),
 ]
 Force = Annotated[
     bool, typer.Option("--force", help="Agree to what has changed, without being asked; needed with no terminal.")
@@ -64,6 +69,7 @@ def pause(name: RunName, runs_dir: RunsDir = Path("runs")) -> None:
 def continue_(
     name: RunName,
     settings: Changed = None,
+    num_processes: NumProcesses = None,
     force: Force = False,
     detach: Detach = False,
     foreground: Foreground = False,
@@ -88,12 +94,13 @@ def continue_(
         remedy = instead.get(state, f"Go on with it all the same: loratui resume {run.address}")
         raise EngineError(f"The run {run.name} is not paused: it is {state}.", remedy)
     require("train", "loratui continue")
-    _go_on(run, settings or [], force, detach, foreground)
+    _go_on(run, _tables(settings or [], num_processes), force, detach, foreground)
 
 
 def resume(
     name: RunName,
     settings: Changed = None,
+    num_processes: NumProcesses = None,
     force: Force = False,
     detach: Detach = False,
     foreground: Foreground = False,
@@ -104,19 +111,30 @@ def resume(
     Checkpoints that are damaged are passed over, and named. What has changed since the checkpoint, in config.toml, by
     --set, or in the photos and their captions, is shown before anything is loaded. What changes nothing that is learned
     passes; the rest is asked about, and with no terminal it needs --force.
+
+    On another number of processes a step keeps its photos: each takes more of its micro-batches, or fewer.
     """
     from engine.extras import require
     from engine.rundir import find_run
 
     require("train", "loratui resume")
-    _go_on(find_run(runs_dir, name), settings or [], force, detach, foreground)
+    _go_on(find_run(runs_dir, name), _tables(settings or [], num_processes), force, detach, foreground)
 
 
-def _go_on(run: RunDir, settings: list[str], force: bool, detach: bool, foreground: bool) -> None:
-    from engine.start import prepare_resumption, resume_run
+def _tables(settings: list[str], num_processes: int | None) -> Tables:
+    """The settings to change, by section and key."""
     from loratui.flags import parse_settings
 
-    resumption = prepare_resumption(run, parse_settings(settings).tables)
+    flags = parse_settings(settings)
+    if num_processes is not None:
+        flags.put("run", "num_processes", num_processes)
+    return flags.tables
+
+
+def _go_on(run: RunDir, settings: Tables, force: bool, detach: bool, foreground: bool) -> None:
+    from engine.start import prepare_resumption, resume_run
+
+    resumption = prepare_resumption(run, settings)
     must_agree(run, resumption, force)
     resume_run(run, resumption)
     watch(run, detach, foreground)
