@@ -13,7 +13,7 @@ from engine.errors import EngineError
 from engine.launcher import is_worked_on
 from engine.rundir import RunDir, list_runs
 from engine.sizes import bytes_in
-from engine.training.manifest import checkpoint_folders, fault
+from engine.training.retention import superseded
 
 # A file that is being written is renamed within seconds; one this old was left by a kill.
 UNFINISHED_SECONDS = 600.0
@@ -78,17 +78,10 @@ def remove_run(run: RunDir) -> None:
 
 
 def _old_checkpoints(run: RunDir, keep: int) -> Iterator[Waste]:
-    """Those behind the newest ones that are whole; nothing is hashed where nothing can go."""
+    """Those behind the newest ones that are whole."""
     kept = keep if run.status().state == "finished" else max(keep, 1)
-    folders = checkpoint_folders(run)
-    if len(folders) <= kept:
-        return
-    whole = 0
-    for folder in folders:
-        if whole == kept:
-            yield Waste("checkpoint", run, (folder,), bytes_in(folder), f"checkpoint {folder.name}")
-        elif not fault(folder):
-            whole += 1
+    for folder in superseded(run, kept):
+        yield Waste("checkpoint", run, (folder,), bytes_in(folder), f"checkpoint {folder.name}")
 
 
 def _unfinished_in_run(run: RunDir) -> Iterator[Waste]:

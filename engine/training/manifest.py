@@ -74,7 +74,8 @@ def find_checkpoint(run: RunDir, step: int | None = None) -> Path:
 
 def checkpoint_folders(run: RunDir) -> list[Path]:
     """The folders of a run's checkpoints, newest first, whole or not."""
-    return sorted((path for path in run.checkpoints.glob("[0-9]*") if path.is_dir()), key=_step, reverse=True)
+    folders = [path for path in run.checkpoints.glob("[0-9]*") if path.name.isdecimal() and path.is_dir()]
+    return sorted(folders, key=_step, reverse=True)
 
 
 def _proof(path: Path) -> dict[str, Any]:
@@ -83,4 +84,4 @@ def _proof(path: Path) -> dict[str, Any]:
 
 
 def _step(folder: Path) -> int:
-    return int(folder.name) if folder.name.isdigit() else -1
+    return int(folder.name)

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ def superseded(run: RunDir, newest: int, keep_every: int | None = None) -> list[
 
     Nothing is hashed where nothing can go.
     """
-    folders = [folder for folder in checkpoint_folders(run) if folder.name.isdigit()]
+    folders = checkpoint_folders(run)
     if len(folders) <= newest:
         return []
     whole, found = 0, []
@@ -44,7 +44,7 @@ def remove_superseded(run: RunDir, newest: int, keep_every: int | None) -> None:
 @contextmanager
 def reading(run: RunDir) -> Iterator[None]:
     """Have the run's worker remove none of its checkpoints meanwhile."""
-    with _locked(run.checkpoints, fcntl.LOCK_SH):
+    with _locked(run.checkpoints, fcntl.LOCK_SH) if run.checkpoints.is_dir() else nullcontext():
         yield
 
 
