@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from engine.box import attended
@@ -19,10 +20,11 @@ from engine.errors import EngineError
 from engine.events import Event, EventFollower, EventWriter, Failed
 from engine.extras import require
 from engine.journal import Journal
-from engine.machines import Machines, machines_of
+from engine.machines import Machines, machines_of, read_accelerate_config
 from engine.rundir import ENDING_STATES, RunDir
 
 POLL_SECONDS = 0.2
+JOINING_SECONDS = 600.0  # as long as torchrun waits for the other machines
 LONGEST_REPORT = 65536  # bytes at the end of the log, in which torchrun tells who failed
 FAILURE = re.compile(r"^ +rank +: (\d+) .*\n +exitcode +: (-?\d+) ", re.MULTILINE)
 
@@ -66,6 +68,24 @@ def _adding(run: RunDir) -> Callable[[Event], None]:
             EventWriter(run.events_file).write(event)
 
     return add
+
+
+def await_worker(run: RunDir) -> None:
+    """Return when the first machine works at `run`. Raises EngineError when it does not for JOINING_SECONDS."""
+    deadline = time.monotonic() + JOINING_SECONDS
+    while not (run.path / "config.toml").is_file() or run.status().state != "running":
+        if time.monotonic() > deadline:
+            raise EngineError(
+                f"Nobody works at the run {run.path}.",
+                "Start it on the first machine, with the same --name and in the same folder, which all machines share.",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def join(run: RunDir, accelerate_config: Path) -> int:
+    """On another machine than the first: have processes here work at the run; returns 0 when they left as asked."""
+    machines = replace(read_accelerate_config(accelerate_config), num_processes=run.config().run.num_processes)
+    return 0 if _start_torchrun(run, machines, subprocess.DEVNULL).wait() == 0 else 1
 
 
 def _start_torchrun(run: RunDir, machines: Machines, lock: int) -> subprocess.Popen[bytes]:

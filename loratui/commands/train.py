@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -26,6 +27,9 @@ def train(
     json_output: Annotated[
         bool, typer.Option("--json", help="With --dry-run: one JSON object, with all problems and the plan.")
     ] = False,
+    print_slurm: Annotated[
+        bool, typer.Option("--print-slurm", help="Print a batch script for Slurm that trains this; start nothing.")
+    ] = False,
     runs_dir: RunsDir = Path("runs"),
     settings: Settings = None,
 ) -> None:
@@ -38,22 +42,69 @@ def train(
     going: come back with `loratui attach`. With no terminal, the command owns the run and returns its exit code.
 
     --dry-run tells in seconds what would make the run fail, and what it would take; no model is loaded.
+
+    With --num_processes N the steps are shared by as many GPUs. For several machines, `accelerate config` writes a file
+    on each, and the same command with --accelerate_config FILE and --name NAME is given on each: the first one makes
+    the run, in a folder that all share, and the others join it.
     """
     from engine.extras import require
     from engine.start import start_run
 
     if json_output and not dry_run:
         raise typer.BadParameter("--json goes with --dry-run.")
-    if not dry_run:  # which needs no training stack
+    if not dry_run and not print_slurm:  # which need no training stack
         require("train", "loratui train")
     config = _asked_for(list(context.args), settings or [])
+    if print_slurm:
+        typer.echo(_batch_script(config, name, runs_dir, sys.argv[1:]), nl=False)
+        return
     if dry_run:
         _dry_run(config, runs_dir, json_output)
         return
+    if file := _of_another_machine(config):
+        _join(name, runs_dir, file)
     run, warnings = start_run(config, runs_dir, name)
     for warning in warnings:
         say(f"Warning: {warning}")
     watch(run, detach, foreground)
+
+
+def _of_another_machine(config: TrainConfig) -> Path | None:
+    """The file of accelerate's that says this machine is not the first one, if it does."""
+    from engine.machines import read_accelerate_config
+    from engine.paths import typed_path
+
+    if config.run.accelerate_config is None:
+        return None
+    file = typed_path(config.run.accelerate_config)
+    return file if read_accelerate_config(file).machine_rank else None
+
+
+def _join(name: str | None, runs_dir: Path, accelerate_config: Path) -> NoReturn:
+    """Work at the run of the first machine, to its end. A signal to end stops the run; a closed terminal is nothing."""
+    from engine.rundir import RunDir
+    from engine.supervisor import await_worker, join
+    from engine.worker import heed_signals
+
+    if name is None:
+        raise typer.BadParameter("Name the run of the first machine with --name.")
+    run = RunDir(runs_dir / name)
+    say(f"Waiting for the first machine to work at the run {run.address}.")
+    await_worker(run)
+    say("Joined it.")
+    heed_signals(run)
+    raise typer.Exit(join(run, accelerate_config))
+
+
+def _batch_script(config: TrainConfig, name: str | None, runs_dir: Path, words: list[str]) -> str:
+    """For the command line `words`, of which it is asked."""
+    from engine.machines import with_machines
+    from engine.rundir import NAME
+    from loratui.slurm import batch_script
+
+    if name is None or not NAME.fullmatch(name):
+        raise typer.BadParameter("--print-slurm needs a --name: a job that is started again goes on with its run.")
+    return batch_script(with_machines(config), runs_dir / name, [word for word in words if word != "--print-slurm"])
 
 
 def _asked_for(words: list[str], settings: list[str]) -> TrainConfig:
