@@ -64,6 +64,11 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit, processes: Processes) 
     examples = read_examples(config)
     the_plan = plan(config, len(examples))
     folder, passed_over = processes.from_first(lambda: newest_checkpoint(run))
+    if passed_over and folder is None:
+        raise EngineError(
+            f"None of the checkpoints of {run.name} is whole: it would begin again at step 0. {passed_over[0]}",
+            f"Put one back from a copy, or agree to begin again: loratui resume {run.address} --force",
+        )
     checkpoint = load_checkpoint(folder) if folder else None
     start = _start(config) if checkpoint is None else None
     step = checkpoint.state.step if checkpoint else 0

@@ -141,13 +141,22 @@ class RunDir:
             return self._end_in_events(stored) or dataclasses.replace(
                 stored, state="died", message=stored.message or "The worker is gone without an end event."
             )
-        # In either direction, for a clock may have been set back since.
-        if stored.state == "starting" and abs(time.time() - stored.updated) > STARTING_SECONDS:
-            return dataclasses.replace(stored, state="died", message="The worker never took the run's lock.")
+        if stored.state == "starting":
+            return self._end_in_events(stored) or self._awaited(stored)
         return stored
 
+    def _awaited(self, stored: Status) -> Status:
+        """A worker that was launched: awaited, or by now given up."""
+        # In either direction, for a clock may have been set back since.
+        if abs(time.time() - stored.updated) <= STARTING_SECONDS:
+            return stored
+        return dataclasses.replace(stored, state="died", message="The worker never took the run's lock.")
+
     def _end_in_events(self, stored: Status) -> Status | None:
-        """The end that the worker of `stored` told in events.jsonl and not in status.json: killed between the two."""
+        """The end that the worker of `stored` told in events.jsonl and not in status.json, which it could not write.
+
+        It was killed between the two, or the disk was full.
+        """
         event = next(latest_events(self.events_file), None)
         if event is None or event.time < stored.updated:  # an earlier worker's
             return None

@@ -16,7 +16,7 @@ from engine.preflight import preflight
 from engine.preflight.frozen import frozen
 from engine.preflight.photos import open_photos
 from engine.rundir import RunDir, create_run, free_name
-from engine.training.manifest import newest_checkpoint
+from engine.training.manifest import newest_checkpoint, set_aside_damaged
 
 
 def start_run(config: TrainConfig, runs_dir: Path, name: str | None = None) -> tuple[RunDir, tuple[str, ...]]:
@@ -68,6 +68,8 @@ def resume_run(run: RunDir, resumption: Resumption) -> None:
     must_be_launchable(run)
     if resumption.config != run.config():
         save_config(resumption.config, run.config_file)
+    if resumption.checkpoint is None:
+        set_aside_damaged(run)
     launch(run)
 
 

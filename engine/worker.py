@@ -3,6 +3,7 @@
 Nothing heavy is imported before the lock is held, so a viewer sees within milliseconds that the run is being worked on.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from curation import telemetry
 from curation.errors import StatedError
 from curation.redaction import redacted
+from curation.text import visible
 from engine.box import attended, start_on_finish
 from engine.errors import EngineError
 from engine.events import Event, Failed
@@ -21,6 +23,13 @@ from engine.extras import require
 from engine.journal import Journal
 from engine.rundir import RunDir
 from engine.supervisor import is_shared, supervise
+
+ROOM = "Make room on the disk, then resume the run."
+RIGHTS = "Make it writable for you, then resume the run."
+DISK_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ROOM),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), RIGHTS),
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -78,6 +87,9 @@ def failed(error: Exception, run: RunDir) -> Failed:
     """The two sentences of a failure."""
     if isinstance(error, StatedError):
         return Failed(problem=error.problem, remedy=error.remedy)
+    if isinstance(error, OSError) and error.errno in DISK_REMEDIES:
+        where = f"{visible(str(error.filename))} cannot be used" if error.filename else "A file cannot be written"
+        return Failed(problem=f"{where}: {error.strerror}.", remedy=DISK_REMEDIES[error.errno])
     message = redacted(str(error)).strip().split("\n")[0].rstrip(".") or "no message"
     return Failed(problem=f"{type(error).__name__}: {message}.", remedy=f"The whole story is in {run.log_file}.")
 

@@ -221,7 +221,7 @@ class Samples:
             raise EngineError(f"{visible(self.examples[index].name)}: {error.problem}", error.remedy) from error
 
     def _load_resized(self, index: int, size: Size) -> Image.Image:
-        return covering(self.examples[index].path, size)
+        return covering(self.examples[index].path, size, self._measured[index])
 
     def _stacked_masks(self, drawn: Sequence[tuple[int, Crop, int]], size: torch.Size) -> Tensor:
         return torch.stack([self._mask(index, crop, (size[0], size[1])) for index, crop, _ in drawn])

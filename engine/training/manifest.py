@@ -8,7 +8,7 @@ from typing import Any
 
 from curation.atomic import write_text
 from engine.errors import EngineError
-from engine.rundir import LORA_FILE, RunDir
+from engine.rundir import LORA_FILE, RunDir, free_name
 
 VERSION = 2
 OPTIMIZER, STATE, MANIFEST = "optimizer.safetensors", "state.json", "manifest.json"
@@ -53,6 +53,12 @@ def newest_checkpoint(run: RunDir) -> tuple[Path | None, list[str]]:
             return folder, passed_over
         passed_over.append(f"The checkpoint {folder.name} is damaged and was passed over: {problem}.")
     return None, passed_over
+
+
+def set_aside_damaged(run: RunDir) -> None:
+    """Rename the checkpoints of a run that has no whole one, so that it can begin anew and they are kept."""
+    for folder in checkpoint_folders(run):
+        folder.rename(run.checkpoints / free_name(run.checkpoints, f"damaged-{folder.name}"))
 
 
 def find_checkpoint(run: RunDir, step: int | None = None) -> Path:
