@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from threading import RLock
 
 from engine.box.destinations import destination_problem, parse_destination
-from engine.box.limits import limits_of
+from engine.box.limits import Watch, limit_of
 from engine.box.notifications import Notifications, webhook_problem
 from engine.box.on_finish import start_on_finish
 from engine.box.programs import command_problem
@@ -73,7 +73,9 @@ def attended(run: RunDir, journal: Emit) -> Iterator[Emit]:
             sync = Sync(run, parse_destination(settings.sync_to), emitter.warn)
     tells = settings.notify_command or settings.notify_webhook
     notifications = Notifications(run, settings, emitter.warn) if tells else None
-    emitter.join(*limits_of(run, settings, emitter), *filter(None, (notifications, sync)))
+    limit = limit_of(settings)
+    watch = Watch(run, limit, settings.max_train_steps, emitter.warn) if limit else None
+    emitter.join(*filter(None, (watch, notifications, sync)))
     try:
         yield emitter
     finally:

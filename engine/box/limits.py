@@ -1,60 +1,41 @@
 """How long a run may work and what it may cost: counted over all its workers, and a stop when it is reached."""
 
-import time
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.errors import ConfigError, EngineError
-from engine.events import Event, Progress, Skipped, Step, Warned
-from engine.rundir import RunDir
+from engine.events import Event, Phase, Step
+from engine.rundir import ENDING_STATES, RunDir
 from engine.settings import RunSection
 
 HOUR = 3600.0
+RETRY_SECONDS = 10.0  # where a full disk has no room for a request
 
 
 @dataclass(frozen=True)
-class Reached:
-    """A limit that a run has reached. said: what the run did, to follow its name."""
+class Limit:
+    """A setting that ends a run after so many seconds of work."""
 
     setting: str
-    limit: float
-    said: str
+    value: float
+    seconds: float
+
+    def __str__(self) -> str:
+        did = "cost" if self.setting == "max_cost" else "worked for"
+        unit = "" if self.setting == "max_cost" else " hours"
+        return f"has {did} {self.value:g}{unit}, which is its {self.setting}"
 
 
-class Limits:
-    """A listener that asks `run` to stop once it has worked, or cost, as much as it may.
-
-    tell: takes the warning that says so.  clock: seconds, never set back.
-    """
-
-    def __init__(
-        self, run: RunDir, settings: RunSection, tell: Callable[[Event], None], clock: Callable[[], float]
-    ) -> None:
-        self._run, self._settings, self._tell, self._clock = run, settings, tell, clock
-        self._began = clock() - run.status().worked
-        self._has_asked = False
-
-    def __call__(self, event: Event) -> None:
-        """Ask after what is followed by a look at the requests, except after the last step, which ends the run."""
-        if self._has_asked or not isinstance(event, Progress | Step | Skipped):
-            return
-        if not isinstance(event, Progress) and event.step == self._settings.max_train_steps:
-            return
-        reached = reached_limit(self._settings, self._clock() - self._began)
-        if reached is None:
-            return
-        try:
-            self._run.request("stop")
-        except OSError:  # a full disk: it is tried again after the next step
-            return
-        self._has_asked = True
-        self._tell(Warned(message=f"The run {reached.said}: it stops, with a checkpoint and an export."))
-
-
-def limits_of(run: RunDir, settings: RunSection, tell: Callable[[Event], None]) -> list[Limits]:
-    """The listener, where there is a limit."""
-    is_limited = settings.max_hours is not None or settings.max_cost is not None
-    return [Limits(run, settings, tell, time.monotonic)] if is_limited else []
+def limit_of(settings: RunSection) -> Limit | None:
+    """The limit that is reached first; None without any."""
+    limits: list[Limit] = []
+    if settings.max_hours is not None:
+        limits.append(Limit("max_hours", settings.max_hours, settings.max_hours * HOUR))
+    if settings.max_cost is not None and settings.price_per_hour is not None:
+        hours = settings.max_cost / settings.price_per_hour
+        limits.append(Limit("max_cost", settings.max_cost, hours * HOUR))
+    return min(limits, key=lambda limit: limit.seconds, default=None)
 
 
 def cost(settings: RunSection, worked: float) -> float | None:
@@ -62,28 +43,45 @@ def cost(settings: RunSection, worked: float) -> float | None:
     return None if settings.price_per_hour is None else worked / HOUR * settings.price_per_hour
 
 
-def reached_limit(settings: RunSection, worked: float) -> Reached | None:
-    """The limit that so many seconds of work have reached, if any."""
-    hours, paid = worked / HOUR, cost(settings, worked)
-    if settings.max_hours is not None and hours >= settings.max_hours:
-        said = f"has worked for {hours:.3g} hours, and max_hours is {settings.max_hours:g}"
-        return Reached("max_hours", settings.max_hours, said)
-    if settings.max_cost is not None and paid is not None and paid >= settings.max_cost:
-        said = f"has cost {paid:.3g}, and max_cost is {settings.max_cost:g}"
-        return Reached("max_cost", settings.max_cost, said)
-    return None
-
-
 def limit_problem(run: RunDir) -> EngineError | None:
-    """Why a worker would stop `run` as soon as it is at it: earlier ones have reached a limit."""
+    """Why a worker would stop `run` as soon as it is at it: earlier ones have reached its limit."""
     try:
-        settings = run.config().run
+        limit = limit_of(run.config().run)
     except ConfigError:  # the worker says so
         return None
-    reached = reached_limit(settings, run.status().worked)
-    if reached is None:
+    if limit is None or run.status().worked < limit.seconds:
         return None
     return EngineError(
-        f"The run {run.name} {reached.said}, so it would stop at once.",
-        f"Raise it, e.g.: loratui resume {run.address} --set run.{reached.setting}={2 * reached.limit:g}",
+        f"The run {run.name} {limit}, so it would stop at once.",
+        f"Raise it, e.g.: loratui resume {run.address} --set run.{limit.setting}={2 * limit.value:g}",
     )
+
+
+class Watch:
+    """A listener that asks `run` to stop when its limit is reached, in whatever phase it is, as long as that helps.
+
+    warn: takes the sentence that says so.
+    """
+
+    def __init__(self, run: RunDir, limit: Limit, last_step: int | None, warn: Callable[[str], None]) -> None:
+        self._run, self._limit, self._last_step, self._warn = run, limit, last_step, warn
+        self._ends_anyway = threading.Event()
+        threading.Thread(target=self._ask_in_time, name="limits", daemon=True).start()
+
+    def __call__(self, event: Event) -> None:
+        """Let go when the last step is done, or what follows it has begun."""
+        is_last = isinstance(event, Step) and event.step == self._last_step
+        is_after = isinstance(event, Phase) and event.phase in ("exporting", "verifying")
+        if is_last or is_after or type(event) in ENDING_STATES:
+            self._ends_anyway.set()
+
+    def _ask_in_time(self) -> None:
+        seconds = self._limit.seconds - self._run.status().worked
+        while not self._ends_anyway.wait(min(max(seconds, 0.0), threading.TIMEOUT_MAX)):
+            try:
+                self._run.request("stop")
+            except OSError:
+                seconds = RETRY_SECONDS
+                continue
+            self._warn(f"The run {self._limit}: it stops, with a checkpoint and an export.")
+            return

@@ -7,8 +7,8 @@ from typing import Any
 from engine.box import attended, start_on_finish
 from engine.config import compose
 from engine.events import Event, EventFollower, Started, Step, Warned
+from engine.journal import Journal
 from engine.rundir import RunDir, create_run
-from engine.worker import Journal
 
 TOTAL = 100
 

@@ -61,13 +61,13 @@ def test_a_run_outlives_its_box_and_keeps_to_its_hours(
     run = RunDir(shutil.copytree(away / "cat", tmp_path / "new-box" / "cat"))
     assert run.status().state == "paused" and run.status().worked > 0
     run.write_status(dataclasses.replace(run.status(), worked=2 * HOUR))
-    with pytest.raises(EngineError, match="max_hours is 1, so it would stop at once"):
+    with pytest.raises(EngineError, match="which is its max_hours, so it would stop at once"):
         launcher.launch(run)
     ended = subprocess.run([sys.executable, "-m", "engine", str(run.path)], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert run.status().state == "stopped" and of_type(run, Verified)
     assert isinstance(events_of(run)[-1], Stopped)
-    assert any("max_hours is 1: it stops, with a checkpoint and an export" in said for said in warnings_of(run))
+    assert any("which is its max_hours: it stops, with a checkpoint and an export" in said for said in warnings_of(run))
     assert {path.name for path in (away / "cat" / "output").iterdir()} == {path.name for path in run.output.iterdir()}
 
     update = {"run": config.run.model_copy(update={"max_hours": 9.0})}
