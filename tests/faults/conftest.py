@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from tests.faults.outcomes import Outcome, append_outcomes
 
 if TYPE_CHECKING:
     from engine.rundir import RunDir
+    from tests.faults.workers import Workers
 
 Record = Callable[..., None]
 Create = Callable[..., "RunDir"]
@@ -55,15 +54,11 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def tagged_photos(sample_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The four photographs with captions of several tags: read only."""
-    folder = shutil.copytree(sample_photos, tmp_path_factory.mktemp("faults") / "photos")
-    rows = [
-        {"file_name": path.name, "prompt": f"a photo of TOK, {path.stem}, in colour, indoors"}
-        for path in sorted(folder.glob("*.png"))
-    ]
-    (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    return folder
+def tagged_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four photographs with captions of several tags: read only."""
+    from tests.faults.runs import write_photos
+
+    return write_photos(tmp_path_factory.mktemp("faults") / "photos")
 
 
 @pytest.fixture
@@ -91,3 +86,26 @@ def reference(tagged_photos: Path, tiny_model: Path, tmp_path_factory: pytest.Te
         status = launcher.wait(run)
     assert status.state == "finished", f"{status.message}\n{run.log_file.read_text()}"
     return run
+
+
+@pytest.fixture(scope="session")
+def forking() -> Iterator[Workers]:
+    """What forks workers under fire."""
+    from tests.faults.workers import workers
+
+    with workers() as forking:
+        yield forking
+
+
+@pytest.fixture(scope="session")
+def points(
+    forking: Workers, reference: RunDir, tagged_photos: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[str]:
+    """All points that a worker comes to, in their order, from a run that was watched and not disturbed."""
+    from tests.faults.runs import create_in, last_files
+
+    folder = tmp_path_factory.mktemp("watched")
+    run = create_in(folder / "runs", "dog", tagged_photos, tiny_model)
+    assert forking.work(run, record=str(folder / "points")) == 0
+    assert last_files(run) == last_files(reference), "a forked and watched worker does what a launched one does"
+    return (folder / "points").read_text("utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""What a test of a fault found: one JSON line each, in the file that LORATUI_OUTCOMES names, for docs/reliability.md."""
+"""What tests of faults found: JSON lines in the file that LORATUI_OUTCOMES names, for docs/reliability.md."""
 
 import dataclasses
 import json

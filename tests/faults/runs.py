@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
+from skimage import data
 
 from engine.config import compose
 from engine.plan import resolve
@@ -13,11 +17,22 @@ from engine.rundir import RunDir, create_run
 STEPS, PIVOT, CHECKPOINTING_STEPS = 8, 4, 2
 
 
+def write_photos(folder: Path) -> Path:
+    """Four photographs of scikit-image in a new `folder`, with captions of several tags; returns the folder."""
+    folder.mkdir()
+    rows = []
+    for name in ("astronaut", "cat", "coffee", "rocket"):
+        Image.fromarray(getattr(data, name)()).save(folder / f"{name}.png")
+        rows.append(json.dumps({"file_name": f"{name}.png", "prompt": f"a photo of TOK, {name}, in colour, indoors"}))
+    (folder / "metadata.jsonl").write_text("".join(f"{row}\n" for row in rows), "utf-8")
+    return folder
+
+
 def everything_on(photos: Path, model: Path) -> dict[str, dict[str, Any]]:
     """A run of eight short steps in which all is on that draws by chance or writes files.
 
     Buckets, flips, dropout, shuffled and dropped captions, generated class images, accumulation; the pivot after four
-    steps, a checkpoint after every second, a picture at the pivot and at the end.
+    steps, a checkpoint after every second, of which two are kept, a picture at the pivot and at the end.
     """
     return {
         "data": {
@@ -45,6 +60,7 @@ def everything_on(photos: Path, model: Path) -> dict[str, dict[str, Any]]:
             "gradient_accumulation_steps": 2,
             "checkpointing_steps": CHECKPOINTING_STEPS,
             "checkpointing_minutes": None,
+            "checkpoints_total_limit": 2,
         },
     }
 
@@ -62,5 +78,5 @@ def create_in(
 def last_files(run: RunDir) -> dict[str, bytes]:
     """What a run leaves that must not depend on what happened to it: its last checkpoint's tensors, and its output."""
     last = run.checkpoints / f"{STEPS:06d}"
-    files = [*sorted(last.glob("*.safetensors")), *sorted(run.output.iterdir())]
+    files = [*sorted(last.glob("*.safetensors")), *sorted(run.output.glob("[!.]*"))]
     return {str(file.relative_to(run.path)): file.read_bytes() for file in files}
