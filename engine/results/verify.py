@@ -71,7 +71,7 @@ def verify_export(weights: TrainedWeights, files: Sequence[Path], models: Models
         fresh.unload_lora()
     else:
         fresh = nn.Module.to(load_unet(models.source, models.unet.dtype), torch.float32)
-    difference = 0.0
+    differences = []
     for file in files[:2]:
         try:
             _load_into_unet(fresh, file)
@@ -80,9 +80,9 @@ def verify_export(weights: TrainedWeights, files: Sequence[Path], models: Models
         except UNLOADABLE as error:
             return _conclude(weights, files, [f"{file.name} cannot be loaded: {error}"], None, UNET_TOLERANCE)
         problems += _adapter_problems(fresh, weights, "unet", file.name)
-        difference = max(difference, (trained - _unet_output(fresh)).abs().max().item())
+        differences.append((trained - _unet_output(fresh)).abs().max().item())
         fresh.unload_lora()
-    return _conclude(weights, files, problems, difference, UNET_TOLERANCE)
+    return _conclude(weights, files, problems, float(np.max(differences)), UNET_TOLERANCE)
 
 
 @out_of_memory_told()
@@ -100,7 +100,7 @@ def verify_run(run: RunDir) -> Verification:
         return _conclude(weights, files, problems, None, PICTURE_TOLERANCE)
     device = default_device()
     trained = _picture(_trained_pipeline(config, weights, device), config, weights)
-    difference = 0.0
+    differences = []
     try:
         pipeline: Any = load_run_pipeline(run, torch.float32, device)
         problems += _embedding_problems(pipeline, weights, files[-1].name)
@@ -109,12 +109,12 @@ def verify_run(run: RunDir) -> Verification:
             _load_into_pipeline(pipeline, file)
             for module in MODULES:
                 problems += _adapter_problems(getattr(pipeline, module), weights, module, file.name)
-            difference = max(difference, float(np.abs(trained - _picture(pipeline, config, weights)).max()))
+            differences.append(np.abs(trained - _picture(pipeline, config, weights)).max())
     except torch.OutOfMemoryError:
         raise
     except (EngineError, *UNLOADABLE) as error:
         return _conclude(weights, files, [f"the files cannot be loaded: {error}"], None, PICTURE_TOLERANCE)
-    return _conclude(weights, files, problems, difference, PICTURE_TOLERANCE)
+    return _conclude(weights, files, problems, float(np.max(differences)), PICTURE_TOLERANCE)
 
 
 def _conclude(

@@ -152,6 +152,15 @@ def test_files_that_are_whole_but_not_this_runs_are_found(make_run: MakeRun) -> 
     assert "the output differs by" in verification.message
 
 
+def test_an_output_that_is_no_number_is_no_match(make_run: MakeRun) -> None:
+    run, models, weights = make_run("dog")
+    with torch.no_grad():
+        next(p for name, p in models.unet.named_parameters() if "lora_B" in name).fill_(float("nan"))
+    verification = verify_export(weights, [run.output / file for file in file_names("dog", True)], models)
+    assert verification.message.startswith("the output differs by nan")
+    assert not verification.ok
+
+
 def test_verifying_leaves_the_trained_models_as_they_are(make_run: MakeRun) -> None:
     run, models, weights = make_run("dog", dtype="bfloat16")
     models.unet.train()
