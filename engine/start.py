@@ -10,8 +10,9 @@ from engine.errors import EngineError
 from engine.extras import require
 from engine.fingerprint import recorded_fingerprint, take_fingerprint
 from engine.launcher import launch, must_be_launchable
+from engine.machines import with_machines
 from engine.paths import typed_path
-from engine.plan import plan, resolve
+from engine.plan import plan, resolve, with_processes
 from engine.preflight import preflight
 from engine.preflight.frozen import frozen
 from engine.preflight.photos import open_photos
@@ -54,13 +55,24 @@ def prepare_resumption(run: RunDir, settings: Tables) -> Resumption:
     Nothing is written or loaded.  Raises EngineError and CurationError for what cannot go on at all.
     """
     must_be_launchable(run)
-    config = _frozen_anew(run, resolve(with_settings(run.config(), settings)))
+    config = _frozen_anew(run, resolve(_with_changes(run.config(), settings)))
     folder, passed_over = newest_checkpoint(run)
     before = recorded_fingerprint(folder) if folder else None
     changes = None
     if before:
         changes = tuple(differences(before, take_fingerprint(config, read_examples(config), before)))
     return Resumption(config, folder, tuple(passed_over), changes)
+
+
+def _with_changes(config: TrainConfig, settings: Tables) -> TrainConfig:
+    """On another number of processes a step keeps its photos, unless its micro-batches are set too."""
+    changed = with_settings(config, settings)
+    if "accelerate_config" in settings.get("run", {}):  # which says anew how many they are
+        changed = with_machines(with_settings(config, {**settings, "run": {"num_processes": 1, **settings["run"]}}))
+    if "gradient_accumulation_steps" in settings.get("run", {}):
+        return changed
+    shared = with_processes(config, changed.run.num_processes).run.gradient_accumulation_steps
+    return with_settings(changed, {"run": {"gradient_accumulation_steps": shared}})
 
 
 def resume_run(run: RunDir, resumption: Resumption) -> None:

@@ -75,11 +75,9 @@ class Processes:
         """Each tensor becomes, in place, its sum over all of them: equal to the byte everywhere."""
         if self.count == 1:
             return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         with _losing_peers():
-            summed = cast(Tensor, reduce(flat, "sum"))
-        for tensor, part in zip(tensors, summed.split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(part.view_as(tensor))
+            for tensor in tensors:
+                tensor.copy_(cast(Tensor, reduce(tensor, "sum")))
 
     def equalize(self, tensors: Sequence[Tensor]) -> None:
         """Each tensor becomes, in place, the first process's."""

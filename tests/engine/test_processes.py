@@ -3,12 +3,16 @@
 import os
 import shutil
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from engine import launcher
 from engine.config import TrainConfig, compose, save_config
@@ -16,6 +20,7 @@ from engine.errors import ConfigError
 from engine.events import Event, EventFollower, Failed, Pivot, Started, Step, Stopped, Verified
 from engine.plan import effective_batch, resolve, with_processes
 from engine.rundir import RunDir, Status, create_run
+from engine.start import prepare_resumption
 
 STEPS, PIVOT = 6, 3
 GIVE_UP_SECONDS = 300.0
@@ -147,6 +152,42 @@ def test_two_processes_go_on_to_the_bit(pair: RunDir) -> None:
     assert tensors_of(resumed(pair, 2, processes=2)) == tensors_of(pair)
 
 
+def on_a_machine(path: Path, rank: int, port: int) -> str:
+    """A file as `accelerate config` writes it, for the machine of that rank, of two with a process each."""
+    settings = {
+        "compute_environment": "LOCAL_MACHINE",
+        "distributed_type": "MULTI_CPU",
+        "machine_rank": rank,
+        "main_process_ip": "127.0.0.1",
+        "main_process_port": port,
+        "num_machines": 2,
+        "num_processes": 2,
+        "use_cpu": True,
+    }
+    path.write_text(yaml.safe_dump(settings))
+    return str(path)
+
+
+@pytest.mark.slow
+def test_two_machines_learn_what_one_does(alone: RunDir, create: Create, tmp_path: Path) -> None:
+    """Both are this one: the second is told where the first is reached, and where its runs are."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    run = create("machines", processes=2, accelerate_config=on_a_machine(tmp_path / "first.yaml", 0, port))
+    second = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "loratui", "train", "--name", run.name, "--runs-dir", run.path.parent),
+            *("--accelerate_config", on_a_machine(tmp_path / "second.yaml", 1, port)),
+        ],
+        stdin=subprocess.DEVNULL,
+    )
+    finished(run)
+    assert second.wait(GIVE_UP_SECONDS) == 0
+    for step, numbers in learned(alone).items():
+        assert learned(run)[step] == pytest.approx(numbers, abs=WITHIN), f"at step {step}"
+
+
 def wait_until(run: RunDir, condition: Callable[[list[Event]], bool]) -> None:
     deadline = time.monotonic() + GIVE_UP_SECONDS
     while not condition(events_of(run)):
@@ -226,6 +267,18 @@ def test_another_number_of_processes_leaves_a_step_its_photos(photos: Path, proc
     after = with_processes(before, processes)
     assert (after.run.num_processes, after.run.gradient_accumulation_steps) == (processes, each)
     assert effective_batch(after.run) == effective_batch(before.run)
+
+
+@pytest.mark.parametrize(
+    ("settings", "accumulated"),
+    [({"num_processes": 2}, 2), ({"num_processes": 2, "gradient_accumulation_steps": 3}, 3), ({"seed": 1}, 4)],
+)
+def test_a_run_that_goes_on_keeps_the_photos_of_its_steps(
+    photos: Path, tmp_path: Path, settings: Mapping[str, int], accumulated: int
+) -> None:
+    run = create_run(tmp_path / "runs", "one", config(photos, photos, 1))
+    after = prepare_resumption(run, {"run": dict(settings)}).config.run
+    assert (after.num_processes, after.gradient_accumulation_steps) == (settings.get("num_processes", 1), accumulated)
 
 
 def test_a_number_that_cannot_share_a_step_is_refused_with_those_that_can(photos: Path) -> None:
