@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from statistics import fmean
 
+from engine.box.limits import cost_so_far
 from engine.events import Rehearsed, Started, Step, latest_events
 from engine.rundir import RunDir, Status
 from engine.sizes import bytes_in
@@ -19,6 +20,7 @@ class Overview:
     """effective_lr: of the last step.  eta_seconds: None unless it is running and a step was timed.
 
     age_seconds: since it was first started; of one that never was, since it was made.  disk: bytes in its folder.
+    cost: of the hours that workers were at it; None without price_per_hour.
     """
 
     run: RunDir
@@ -27,6 +29,7 @@ class Overview:
     eta_seconds: float | None
     age_seconds: float
     disk: int
+    cost: float | None
 
 
 def overview(run: RunDir) -> Overview:
@@ -38,7 +41,7 @@ def overview(run: RunDir) -> Overview:
         eta = (status.total_steps - status.step) * seconds_per_step
     began = status.started or run.config_file.stat().st_mtime
     age = max(time.time() - began, 0.0)  # 0 after the clock was set back
-    return Overview(run, status, effective_lr, eta, age, bytes_in(run.path))
+    return Overview(run, status, effective_lr, eta, age, bytes_in(run.path), cost_so_far(run))
 
 
 def _pace(run: RunDir) -> tuple[float | None, float | None]:

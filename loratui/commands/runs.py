@@ -25,7 +25,8 @@ def list_all(
 ) -> None:
     """List the runs: state, step, loss, learning rate, time left, age, and bytes on the disk.
 
-    The state is true: it is asked of the run's lock, not of what a worker last wrote.
+    The state is true: it is asked of the run's lock, not of what a worker last wrote. With a price_per_hour the cost of
+    the hours of work is told too.
     """
     from engine.rundir import list_runs
     from loratui.overview import overview
@@ -51,8 +52,12 @@ def _print_table(rows: Sequence[Overview]) -> None:
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     table = Table("name", "state", "step", "loss", "rate", "ETA", "age", "disk", box=None, pad_edge=False)
+    has_costs = any(row.cost is not None for row in rows)
+    if has_costs:
+        table.add_column("cost")
     for row in rows:
-        table.add_row(Text(visible(row.run.name), overflow="fold"), *_cells(row))
+        cost = "" if row.cost is None else f"{row.cost:.2f}"
+        table.add_row(Text(visible(row.run.name), overflow="fold"), *_cells(row), *([cost] if has_costs else []))
     console.print(table)
     for row in rows:
         if row.status.state in ("failed", "died") and row.status.message:
@@ -90,6 +95,8 @@ def _as_json(row: Overview) -> dict[str, object]:
         "eta_seconds": row.eta_seconds,
         "age_seconds": row.age_seconds,
         "disk": row.disk,
+        "worked_seconds": status.worked,
+        "cost": row.cost,
         "started": status.started,
         "updated": status.updated,
     }

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine import launcher
 from engine.box import limits
-from engine.box.limits import HOUR, Limit, Watch, cost, limit_of
+from engine.box.limits import HOUR, Limit, Watch, limit_of
 from engine.errors import EngineError
 from engine.events import Event, Finished, Phase, Progress, Stopped
 from engine.journal import Journal
@@ -144,9 +144,3 @@ def test_a_run_may_work_until_the_first_limit_is_reached(
     if price and most:
         allowed.append(most / price * HOUR)
     assert (limit and limit.seconds) == (min(allowed) if allowed else None)
-
-
-@given(worked=st.floats(0, 1e9), price=st.floats(0.01, 100))
-def test_what_a_run_costs_is_its_hours_times_the_price(worked: float, price: float) -> None:
-    assert cost(RunSection(price_per_hour=price), worked) == pytest.approx(worked / 3600 * price)
-    assert cost(RunSection(), worked) is None

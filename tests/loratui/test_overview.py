@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import TrainConfig
+from engine.config import TrainConfig, compose
 from engine.events import Phase, Progress
-from engine.rundir import State, create_run
+from engine.rundir import State, Status, create_run
 from loratui.overview import overview
 from tests.loratui.made_runs import TOTAL, made_run, rehearsed, started, step
 from tests.loratui.program import run_loratui, runs_json
@@ -79,3 +79,14 @@ def test_the_table_and_the_json_say_the_same(tmp_path: Path) -> None:
     assert first.split() == ["ended", "failed", "40/1000", "0.2500", "0.0001", "1h00m", "3", "MB"]
     assert second.split()[:6] == ["live", "running", "500/1000", "0.2500", "0.0001", "16m40s"]
     assert cause == r"ended failed: The GPU is\x1b[2J full."
+
+
+def test_what_a_run_has_cost_is_told_where_it_has_a_price(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "paid", compose(flags={"run": {"price_per_hour": 0.5}}).config)
+    run.write_status(Status(state="stopped", worked=3 * 3600.0))
+    create_run(tmp_path, "free", TrainConfig())
+    listed = runs_json(tmp_path)
+    assert (listed["paid"]["cost"], listed["paid"]["worked_seconds"], listed["free"]["cost"]) == (1.5, 10800.0, None)
+    heads, *lines = run_loratui("runs", "--runs-dir", tmp_path).stdout.splitlines()
+    assert heads.split()[-1] == "cost"
+    assert [line.split()[-1] for line in lines] == ["kB", "1.50"]

@@ -32,7 +32,7 @@ def end(run: RunDir) -> None:
 def test_a_finished_run_has_its_files_and_says_so(finished_run: Path) -> None:
     listed = runs_json(finished_run.parent)["done"]
     told = {"name", "path", "state", "message", "pid", "step", "total_steps", "loss", "started", "updated"}
-    assert set(listed) == told | {"effective_lr", "eta_seconds", "age_seconds", "disk"}
+    assert set(listed) == told | {"effective_lr", "eta_seconds", "age_seconds", "disk", "worked_seconds", "cost"}
     assert (listed["state"], listed["step"], listed["total_steps"]) == ("finished", 6, 6)
     assert listed["path"] == str(finished_run)
     written = {path.name for path in (finished_run / "output").glob("*.safetensors")}
