@@ -48,7 +48,8 @@ class Started(Event):
 class Phase(Event):
     """A stretch of work begins.
 
-    phase: loading, class_images, caching, rehearsal, training, sampling, exporting, verifying.
+    phase: loading, class_images, caching, rehearsal, training, sampling, waiting (for room on the disk), exporting,
+    verifying.
     """
 
     type = "phase"
@@ -154,7 +155,7 @@ class Sample(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint(Event):
-    """A checkpoint is complete. path: relative to the run folder."""
+    """A checkpoint is whole and on the disk. step: its own; the run may be further.  path: relative to the run folder."""
 
     type = "checkpoint"
     step: int
