@@ -58,6 +58,7 @@ def examine() -> list[Check]:
         check_hub,
         check_terminal,
         check_tmux,
+        check_copying,
     )
     with ThreadPoolExecutor(len(checks)) as pool:
         return [future.result() for future in [pool.submit(check) for check in checks]]
@@ -202,6 +203,14 @@ def check_tmux() -> Check:
     if shutil.which("tmux"):
         return Check("tmux", "info", "installed, not in use; a run goes on without it when the line drops")
     return Check("tmux", "info", "not installed; a run goes on without it when the line drops")
+
+
+def check_copying() -> Check:
+    """What a run can be copied off this machine with; the hub needs neither."""
+    found = [program for program in ("rsync", "rclone") if shutil.which(program)]
+    if found:
+        return Check("copies", "ok", f"{' and '.join(found)} for sync_to")
+    return Check("copies", "info", "neither rsync nor rclone is installed for sync_to", "Run: apt-get install rsync")
 
 
 def _only_with(requirement: Requirement, extra: str) -> bool:

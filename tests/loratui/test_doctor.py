@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from engine.models.tiny import build_tiny_sdxl
-from loratui.doctor import check_disk, check_hub
+from loratui.doctor import check_copying, check_disk, check_hub
 from tests.loratui.program import run_loratui
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
@@ -73,7 +73,7 @@ def test_all_is_well_here_and_json_is_all_of_stdout() -> None:
     assert [name for name in found if found[name]["level"] == "ok"][:5] == [
         *("python", "packages: base", "opencv", "packages: train", "packages: faces")
     ]
-    assert set(found) >= {"gpu", "disk", "model hub", "terminal", "tmux"}
+    assert set(found) >= {"gpu", "disk", "model hub", "terminal", "tmux", "copies"}
     assert all(set(check) == {"name", "level", "detail", "remedy"} for check in found.values())
 
 
@@ -148,3 +148,10 @@ def test_the_terminal_behind_stderr_is_looked_at_even_when_stdout_is_piped(
     os.close(terminal)
     os.close(keyboard)
     assert done.stdout.strip() == level
+
+
+def test_what_a_run_can_be_copied_with_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (check_copying().level, check_copying().remedy) == ("info", "Run: apt-get install rsync")
+    (tmp_path / "rclone").touch(mode=0o755)
+    assert (check_copying().level, check_copying().detail) == ("ok", "rclone for sync_to")
