@@ -221,13 +221,15 @@ class RunDir:
 
     def is_requested(self, what: Request) -> bool:
         """Whether `what` was asked for and the worker has not heard it yet."""
-        return (self.control / what).exists()
+        return (self.control / what).is_file()  # a folder of that name is no request
 
     def take_request(self, what: Request) -> bool:
         """Whether `what` was asked for; the asking is then used up."""
+        if not self.is_requested(what):
+            return False
         try:
             (self.control / what).unlink()
-        except FileNotFoundError:
+        except OSError:  # taken meanwhile, or it could never be used up
             return False
         return True
 

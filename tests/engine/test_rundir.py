@@ -170,6 +170,23 @@ def test_of_several_ends_the_most_urgent_is_heard(run: RunDir) -> None:
     assert [run.asked_to_end() for _ in range(4)] == ["stopped_now", "stopped", "paused", None]
 
 
+def test_what_is_no_file_is_no_request(run: RunDir) -> None:
+    (run.control / "stop_now").mkdir()
+    (run.control / "stop").symlink_to("nowhere")
+    (run.control / "STOP").touch()
+    assert not run.is_requested("stop_now")
+    assert run.asked_to_end() is None
+    run.clear_requests()
+    (run.control / "pause").write_bytes(b"\xff\x00")
+    assert run.asked_to_end() == "paused"
+
+
+def test_an_end_that_the_status_had_no_room_for_is_told_by_the_events(run: RunDir) -> None:
+    run.write_status(Status(state="starting"))
+    EventWriter(run.events_file).write(Failed(problem="The disk is full.", remedy="Make room."))
+    assert (run.status().state, run.status().message) == ("failed", "The disk is full. Make room.")
+
+
 def test_requests_to_an_earlier_worker_can_be_forgotten(run: RunDir) -> None:
     run.request("stop")
     run.request("checkpoint")

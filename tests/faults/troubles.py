@@ -1,10 +1,8 @@
 """What befalls a run while it goes on: each is called in its worker's process."""
 
-import shutil
 import time
-from typing import Any
+from pathlib import Path
 
-from accelerate.tracking import GeneralTracker
 from PIL import Image
 
 from engine.rundir import RunDir
@@ -19,10 +17,6 @@ def replace_a_photo(run: RunDir) -> None:
     Image.new("RGB", (300, 200), "red").save(_a_photo(run))
 
 
-def empty_the_cache(run: RunDir) -> None:
-    shutil.rmtree(run.path.parent / ".cache")
-
-
 def break_sampling(_run: RunDir) -> None:
     from engine.training import trainer
 
@@ -32,32 +26,35 @@ def break_sampling(_run: RunDir) -> None:
     trainer.write_samples = write_samples  # type: ignore[assignment]
 
 
-def break_the_tracker(_run: RunDir) -> None:
-    def log(*_arguments: object, **_options: object) -> None:
-        raise ConnectionError("the server is away")
-
-    _put_a_tracker(log)
-
-
 def hang_the_tracker(_run: RunDir) -> None:
+    """At its first line."""
+    from accelerate.tracking import TensorBoardTracker
+
+    from engine.training import trackers
+
     def log(*_arguments: object, **_options: object) -> None:
         time.sleep(1e6)
 
-    _put_a_tracker(log)
-
-
-def _put_a_tracker(log: Any) -> None:
-    """One that starts, and then logs so."""
-    from engine.training import trackers
-
-    class Tracker(GeneralTracker):
-        name, requires_logging_directory = "tensorboard", False
-        start = store_init_configuration = tracker = lambda *_: None  # type: ignore[assignment]
-
-    Tracker.log = log
-    trackers._tracker = lambda *_: Tracker()  # type: ignore[assignment]
+    TensorBoardTracker.log = log  # type: ignore[method-assign]
     trackers.FINISH_SECONDS = 1.0
 
 
-def _a_photo(run: RunDir):
-    return sorted(run.config().dataset_folder.glob("*.png"))[0]
+def put_garbage_among_the_requests(run: RunDir) -> None:
+    """Unknown names, folders and a link in a request's place, content that is no text, and very many."""
+    for number in range(1000):
+        (run.control / f"garbage-{number}").write_bytes(b"\xff\x00")
+    for name in ("chechpoint", "STOP", ".stop.swp"):
+        (run.control / name).write_bytes(b"stop")
+    for name in ("stop_now", "pause", "checkpoint"):
+        (run.control / name).mkdir()
+        (run.control / name / "file").write_text("")
+    (run.control / "sample").symlink_to("nowhere")
+
+
+def break_all_at_once(run: RunDir) -> None:
+    for trouble in (break_sampling, hang_the_tracker, put_garbage_among_the_requests):
+        trouble(run)
+
+
+def _a_photo(run: RunDir) -> Path:
+    return Path(run.config().data.instance_data_dir or "") / "astronaut.png"

@@ -24,11 +24,12 @@ from tests.faults.points import Points
 class Fire:
     """A worker and what happens to it.
 
-    run: its folder.  point: where it happens, a name or a pattern of names as a shell has them; empty is nowhere.
-    occurrence: the how manieth time that the worker comes to such a point; 0 is each time.  later: how many points
-    after that.  signal: what the worker is sent.  record: a file to which the points are written that the worker comes
-    to; empty is none.  In the signal's place: clock: seconds that the wall clock jumps at the point.  error: what the
-    operation at the point fails with, an errno.  trouble: a function of tests/faults/troubles.py that is called there.
+    run: its folder.  point: where it happens, a name or a pattern of names as a shell has them, or several, with a |
+    between them; empty is nowhere.  occurrence: the how manieth time that the worker comes to such a point; 0 is each
+    time.  later: how many points after that.  signal: what the worker is sent.  record: a file to which the points are
+    written that the worker comes to; empty is none.  In the signal's place: clock: seconds that the wall clock jumps at
+    the point.  error: what the operation at the point fails with, an errno.  trouble: a function of
+    tests/faults/troubles.py that is called there.
     """
 
     run: str
@@ -95,7 +96,7 @@ def _shooter(fire: Fire) -> Callable[[str], None]:
         nonlocal occurrences, countdown
         if record is not None:
             write(record, f"{point}\n".encode())
-        if fnmatchcase(point, fire.point):
+        if any(fnmatchcase(point, pattern) for pattern in fire.point.split("|")):
             occurrences += 1
             if fire.occurrence in (0, occurrences):
                 countdown = fire.later
