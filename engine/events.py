@@ -155,7 +155,10 @@ class Sample(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint(Event):
-    """A checkpoint is whole and on the disk. step: its own; the run may be further.  path: relative to the run folder."""
+    """A checkpoint is whole and on the disk.
+
+    step: its own; the run may be further.  path: relative to the run folder.
+    """
 
     type = "checkpoint"
     step: int

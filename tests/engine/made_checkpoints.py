@@ -24,7 +24,9 @@ def checkpoint_at(step: int) -> Checkpoint:
     )
     tensors = {"unet.exp_avg": torch.randn(32), "unet.p0": torch.tensor(0.0)}
     scalars = {"groups": [{"name": "unet", "d": 1.2345678901234567e-6, "growth_rate": float("inf")}], "state": {}}
-    return Checkpoint(TrainState(step, step > 2, 1, {}), weights, (tensors, scalars))
+    fingerprint = {"version": 1, "settings": {"run.seed": 0}, "model": None, "photos": {}, "class_images": {}}
+    state = TrainState(step, step > 2, 1, {"scale": 65536.0}, fingerprint, num_processes=2)
+    return Checkpoint(state, weights, (tensors, scalars))
 
 
 def flip_a_bit(file: Path) -> None:

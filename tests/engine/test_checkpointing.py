@@ -339,6 +339,28 @@ def test_a_full_disk_holds_the_run_until_there_is_room(full: tuple[RunDir, Path]
     assert told.checkpoints == [5] and fault(run.checkpoints / "000005") is None
 
 
+def test_a_disk_that_fills_while_a_checkpoint_is_written_is_left_as_it_was(
+    full: tuple[RunDir, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, filler = full
+    if not filler.parent.is_mount():
+        pytest.skip("no disk may be mounted here; a write that fails is tested without one, too")
+    with filler.open("ab") as file:
+        file.write(bytes(shutil.disk_usage(filler).free - 2**12))  # a page is left
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=2**30))  # as it was before the write
+    told = Kept()
+    with Checkpointing(run, RunSection(), told) as checkpoints:
+        save(checkpoints, 5)
+        checkpoints.wait()
+        assert list(run.checkpoints.iterdir()) == []
+        filler.unlink()
+        save(checkpoints, 10)
+        checkpoints.wait()
+    [warning] = of_type(told, Warned)
+    assert warning.message.startswith("The checkpoint of step 5 could not be written: No space left on device.")
+    assert told.checkpoints == [10]
+
+
 @pytest.mark.parametrize("request_", ["stop", "stop_now", "pause"])
 def test_a_run_that_waits_for_room_hears_that_it_is_to_end(full: tuple[RunDir, Path], request_: Request) -> None:
     run, _ = full

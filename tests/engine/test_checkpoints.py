@@ -14,6 +14,7 @@ from engine.training.checkpoints import load_checkpoint, save_checkpoint
 from engine.training.manifest import fault, newest_checkpoint
 from engine.training.weights import EMBEDDINGS_FILE, LORA_FILE
 from tests.engine.made_checkpoints import checkpoint_at, flip_a_bit, no_file_over
+from tests.engine.training import Train
 
 
 @pytest.fixture
@@ -33,6 +34,26 @@ def test_what_is_read_is_what_was_written_to_the_bit(run: RunDir) -> None:
     assert {key: tensor.tolist() for key, tensor in loaded.optimizer[0].items()} == {
         key: tensor.tolist() for key, tensor in saved.optimizer[0].items()
     }
+
+
+def test_a_checkpoint_holds_all_that_changes_while_a_run_goes_on(train: Train) -> None:
+    """Rates and draws are functions of the step, so they are not in it."""
+    trainer, _ = train("run", optimizer={"optimizer": "prodigy"}, run={"checkpointing_steps": 3})
+    saved = load_checkpoint(trainer.run.checkpoints / "000003")
+    assert (saved.state.step, saved.state.pivoted) == (3, True)
+    assert (saved.state.num_threads, saved.state.num_processes) == (torch.get_num_threads(), 1)
+
+    assert set(saved.weights.unet) == set(trainer.weights().unet)
+    assert saved.weights.tokens == {"TOK": ("<s0>", "<s1>")}
+    rows = [rows for rows in (saved.weights.clip_l, saved.weights.clip_g) if rows is not None]
+    assert [len(each) for each in rows] == [2, 2]
+
+    tensors, scalars = saved.optimizer
+    averages = ("exp_avg", "exp_avg_sq", "s", "p0")
+    assert set(tensors) == {f"{group}.0.{key}" for group in ("unet", "text") for key in averages}
+    assert [group["name"] for group in scalars["groups"]] == ["unet", "text"]
+    for group in scalars["groups"]:
+        assert group["k"] == 3 and {"d", "d0", "d_max", "d_numerator", "lr", "initial_lr"} <= set(group)
 
 
 def test_the_manifest_proves_every_file(run: RunDir) -> None:
