@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.config import TrainConfig
 from engine.errors import ConfigError
+from engine.extras import require
 from engine.paths import typed_path
 from engine.settings import RunSection
 
@@ -77,6 +78,7 @@ def with_machines(config: TrainConfig) -> TrainConfig:
 
 def read_accelerate_config(path: Path) -> Machines:
     """Read a file of `accelerate config`. Raises ConfigError for one that cannot be read, or asks for other ways."""
+    require("train", "--accelerate_config")
     from accelerate.commands.config.config_args import load_config_from_file  # 3 s: torch
 
     try:

@@ -105,6 +105,8 @@ def _losing_peers() -> Iterator[None]:
     """Raises PeerLost where an exchange fails: the tensors are the same everywhere, so somebody is gone."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         raise PeerLost from error
 

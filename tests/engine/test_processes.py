@@ -234,6 +234,28 @@ def test_a_killed_process_fails_the_run_within_a_minute_and_nothing_is_left_runn
 
 
 @pytest.mark.slow
+def test_what_another_process_fails_of_is_told_by_the_first_one(
+    create: Create, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "def refuse(event, arguments):\n"
+        "    if event == 'open' and str(arguments[0]).endswith('cat.png'):\n"
+        "        raise PermissionError(13, 'Permission denied', str(arguments[0]))\n"
+        "if os.environ.get('RANK') == '1':\n"
+        "    sys.addaudithook(refuse)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = create("refused", processes=2)
+    launcher.launch(run)
+    status = launcher.wait(run)
+    assert status.state == "failed"
+    assert "cat.png" in status.message and "Permission denied" in status.message
+    assert [type(event) for event in events_of(run)].count(Failed) == 1
+    assert run.lock_holders() == []
+
+
+@pytest.mark.slow
 def test_without_their_supervisor_they_save_and_leave_and_the_run_goes_on_later(create: Create) -> None:
     run = create("abandoned", processes=2, max_train_steps=100_000, checkpointing_steps=100_000)
     supervisor = launcher.launch(run)
@@ -244,7 +266,7 @@ def test_without_their_supervisor_they_save_and_leave_and_the_run_goes_on_later(
     assert run.status().state == "running"
     status = launcher.wait(run)
     assert status.state == "failed"
-    assert "was killed" in status.message and f"checkpoint of step {status.step}" in status.message
+    assert "was killed" in status.message and f"from step {status.step}" in status.message
     assert (run.checkpoints / f"{status.step:06d}" / "manifest.json").is_file()
 
     supervisor = launcher.launch(run)

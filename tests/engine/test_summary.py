@@ -13,9 +13,9 @@ from engine import events as events_module
 from engine.config import TrainConfig
 from engine.curves import MOST_POINTS
 from engine.events import Checkpoint, Event, Finished, Phase, Pivot, Progress, Sample, Started, Step, Warned, encode
+from engine.journal import Journal
 from engine.rundir import RunDir, create_run
 from engine.summary import FIRST, LAST, TIMED_STEPS, Summary
-from engine.worker import Journal
 
 
 def step(number: int, loss: float = 0.1) -> Step:

@@ -16,9 +16,10 @@ from engine import launcher
 from engine.config import compose
 from engine.errors import EngineError
 from engine.events import Checkpoint, Event, EventFollower, Failed, Finished, Pivot, Started, Step, Stopped, Verified
+from engine.journal import Journal
 from engine.plan import resolve
 from engine.rundir import RunDir, create_run
-from engine.worker import Journal, failed
+from engine.worker import failed
 
 GIVE_UP_SECONDS = 240.0
 Create = Callable[..., RunDir]

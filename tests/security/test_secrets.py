@@ -13,9 +13,10 @@ from curation.redaction import HIDDEN, VARIABLES, redacted
 from engine.config import TrainConfig, compose
 from engine.errors import ConfigError, EngineError
 from engine.events import EventWriter, Warned
+from engine.journal import Journal
 from engine.rundir import RunDir, create_run
 from engine.training.trackers import hparams
-from engine.worker import Journal, failed
+from engine.worker import failed
 from loratui.flags import parse_flags
 
 TOKEN = "hf_" + "AbCdEfGh12" * 3
