@@ -18,6 +18,14 @@ def test_outcomes_are_kept_only_where_a_file_is_named(tmp_path: Path, monkeypatc
     assert read_outcomes(tmp_path / "outcomes") == outcomes[::-1]
 
 
+def test_of_a_test_that_ran_again_the_last_run_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FILE_VARIABLE, str(tmp_path / "outcomes"))
+    again = [Outcome("a", "SIGKILL", 3, "resumed"), Outcome("a", "SIGTERM", 3, "stopped")]
+    append_outcomes([Outcome("a", "SIGKILL", 1, "the test failed", held=False)])
+    append_outcomes(again)
+    assert read_outcomes(tmp_path / "outcomes") == again
+
+
 def test_tries_of_one_fault_add_up() -> None:
     text = page([Outcome("a", "SIGKILL", 3, "resumed", "it died"), Outcome("b", "SIGKILL", 4, "resumed", "it died")])
     assert "| SIGKILL | 7 | resumed | it died |" in text and "tries: 7, kinds of fault: 1, all held" in text
