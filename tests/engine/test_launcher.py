@@ -25,9 +25,14 @@ from engine.rundir import RunDir, Status
 run = RunDir(Path(sys.argv[1]))
 if "deaf" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-with run.lock():
+with run.lock() as lock:
     run.write_status(Status(state="running", pid=os.getpid(), step=7))
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    shares = "shares" in sys.argv  # as torchrun does, in a session of its own
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"],
+        stdin=lock if shares else None,
+        start_new_session=shares,
+    )
     print(child.pid, flush=True)
     while not ("hears" in sys.argv and run.asked_to_end() == "stopped_now"):
         time.sleep(0.05)
@@ -72,7 +77,7 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-@pytest.mark.parametrize("how", ["", "deaf"])
+@pytest.mark.parametrize("how", ["", "deaf", "shares"])
 def test_a_worker_is_ended_with_all_that_it_started(
     run: RunDir, worker: Start, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
