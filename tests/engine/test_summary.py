@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import time
-import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -185,36 +183,3 @@ def test_the_worker_leaves_a_summary_of_all_and_goes_on_with_it(run: RunDir, dec
         decoded.clear()
         assert len(read(run).curves.losses.points) == at + 3
         assert not decoded, "nothing is left to be read"
-
-
-@pytest.mark.slow
-def test_a_million_events_are_read_in_a_fraction_of_the_time_and_little_memory(run: RunDir) -> None:
-    line = encode(step(0, loss=0.125)) + "\n"
-    append(run, started())
-    with run.events_file.open("a") as file:
-        file.writelines(line.replace('"step": 0', f'"step": {number}') for number in range(1, 10**6))
-    decoding_all = 10 * cpu_seconds(lambda: [events_module.decode(line) for _ in range(100_000)])
-    assert cpu_seconds(lambda: read(run)) < decoding_all / 3
-    assert_a_full_picture_in_little_memory(run)
-    Summary(run).update()
-    assert cpu_seconds(lambda: read(run)) < decoding_all / 50
-    assert_a_full_picture_in_little_memory(run)
-
-
-def cpu_seconds(call: Callable[[], object]) -> float:
-    """Seconds of this process's own time that a call takes, whatever else the machine does."""
-    start = time.process_time()
-    call()
-    return time.process_time() - start
-
-
-def assert_a_full_picture_in_little_memory(run: RunDir) -> None:
-    tracemalloc.start()
-    try:
-        summary = read(run)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 16 * 2**20
-    steps = [number for number, _ in summary.curves.losses.points]
-    assert steps[0] < 1000 and len(steps) > MOST_POINTS / 2 and steps[-1] == 10**6 - 1

@@ -1,5 +1,6 @@
 """What befalls a run while it goes on: each is called in its worker's process."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -54,6 +55,11 @@ def put_garbage_among_the_requests(run: RunDir) -> None:
 def break_all_at_once(run: RunDir) -> None:
     for trouble in (break_sampling, hang_the_tracker, put_garbage_among_the_requests):
         trouble(run)
+
+
+def copy_the_run_elsewhere(run: RunDir) -> None:
+    """To a folder beside that of its runs, as it lies."""
+    shutil.copytree(run.path, run.path.parents[1] / "else where" / run.name)
 
 
 def _a_photo(run: RunDir) -> Path:
