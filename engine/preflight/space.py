@@ -58,7 +58,7 @@ def disk_needed(
     lora = parameters * FLOAT32
     each_checkpoint = lora + (memory.optimizer if memory else _state(config) * parameters)
     most_checkpoints = _checkpoints_kept(config, plan)
-    by_steps = math.ceil(plan.total_steps / config.run.checkpointing_steps)
+    by_steps = math.ceil(plan.total_steps / config.run.checkpointing_steps) + _at_multiples(config, plan)
     checkpoints = by_steps if most_checkpoints is None else min(by_steps, most_checkpoints)
     at_class = class_images.real + class_images.generated if class_images else 0
     parts = {
@@ -108,11 +108,13 @@ def check_space(disk: Disk) -> Iterator[EngineError]:
 
 def _checkpoints_kept(config: TrainConfig, plan: Plan) -> int | None:
     """The newest, those at multiples, and one that is written before an older one goes; None where all are kept."""
-    run = config.run
-    if run.checkpoints_total_limit is None:
-        return None
-    at_multiples = plan.total_steps // run.checkpoints_keep_every if run.checkpoints_keep_every else 0
-    return run.checkpoints_total_limit + at_multiples + 1
+    limit = config.run.checkpoints_total_limit
+    return None if limit is None else limit + _at_multiples(config, plan) + 1
+
+
+def _at_multiples(config: TrainConfig, plan: Plan) -> int:
+    every = config.run.checkpoints_keep_every
+    return plan.total_steps // every if every else 0
 
 
 def _state(config: TrainConfig) -> int:

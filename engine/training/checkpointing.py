@@ -66,7 +66,8 @@ class Checkpointing:
         asked = self._run.take_request("checkpoint")
         minutes = self._config.checkpointing_minutes
         late = minutes is not None and self._clock() - self._saved_at >= 60 * minutes
-        return asked or late or step % self._config.checkpointing_steps == 0
+        intervals = (self._config.checkpointing_steps, self._config.checkpoints_keep_every)
+        return asked or late or any(step % interval == 0 for interval in intervals if interval)
 
     def save(self, copy: Callable[[], Checkpoint], ending: Ending | None, is_last: bool) -> None:
         """Have the checkpoint that `copy` gives written, once there is room for it.
@@ -75,10 +76,9 @@ class Checkpointing:
         written; another one's failure is a warning, and the next may fare better.
         """
         self.wait()
-        self._saved_at = self._clock()
         checkpoint = copy()
         self._wait_for_room(checkpoint, ending)
-        self._step = checkpoint.state.step
+        self._saved_at, self._step = self._clock(), checkpoint.state.step
         self._writing = _in_background(lambda: self._write(checkpoint, keep_all=ending is not None))
         if ending or is_last:
             self.wait(must=True)

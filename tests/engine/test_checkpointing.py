@@ -232,6 +232,19 @@ def test_the_newest_are_kept_and_those_at_multiples(
     assert {path.name for path in run.checkpoints.iterdir()} == {f"{step:06d}" for step in kept}
 
 
+def test_checkpoints_are_due_by_steps_by_minutes_and_on_request(run: RunDir) -> None:
+    seconds = [0.0]
+    section = RunSection(checkpointing_steps=50, checkpoints_keep_every=30, checkpointing_minutes=10)
+    with Checkpointing(run, section, Kept(), clock=lambda: seconds[0]) as checkpoints:
+        assert [step for step in range(1, 101) if checkpoints.due(step)] == [30, 50, 60, 90, 100]
+        run.request("checkpoint")
+        assert [checkpoints.due(step) for step in (101, 102)] == [True, False]
+        seconds[0] = 600.0
+        assert checkpoints.due(103)
+        save(checkpoints, 103)
+        assert not checkpoints.due(104), "minutes are counted from the last one"
+
+
 def test_a_damaged_checkpoint_is_not_one_of_those_that_are_kept(run: RunDir) -> None:
     for step in (10, 20, 30):
         save_checkpoint(run, checkpoint_at(step))

@@ -313,6 +313,7 @@ def test_checkpoints_are_reckoned_where_no_memory_is_counted(
         ({"checkpoints_total_limit": 2, "checkpoints_keep_every": 2500}, 7, 7),
         ({"checkpoints_total_limit": None}, 20, None),
         ({"checkpointing_steps": 5000}, 2, 6),
+        ({"checkpointing_steps": 5000, "checkpoints_keep_every": 4000}, 4, 8),
     ],
 )
 def test_no_more_checkpoints_are_counted_than_lie_there_at_once(
