@@ -1,6 +1,7 @@
 """A new run starts from the weights of an old one, where they fit, and is otherwise new."""
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.preflight import examine
 from engine.preflight.origin import find_origin, with_origin_found
+from engine.recipe import follow
 from engine.results.model_card import model_card
 from engine.rundir import RunDir, create_run
 from engine.training.checkpoints import load_checkpoint, save_checkpoint
 from engine.training.weights import load_weights
 from tests.engine.conftest import ALPHA, MakeRun
-from tests.engine.training import trainer_of
+from tests.engine.training import nothing, trainer_of
 
 Config = Callable[..., TrainConfig]
 LIKE_IT = {"rank": 4, "lora_alpha": ALPHA}
@@ -89,6 +91,22 @@ def test_training_begins_with_those_weights_and_a_fresh_optimizer(old: RunDir, c
     assert [parameters["params"][0].shape for parameters in trainer.optimizer.param_groups] == fresh
     assert not trainer.optimizer.state
     assert [std for _, std in trainer.new_rows] == [std for _, std in plain.new_rows]
+
+
+def test_a_run_begins_there_and_goes_on_from_its_own_checkpoint(old: RunDir, config: Config, tmp_path: Path) -> None:
+    hardly = {"optimizer": {"optimizer": "adamw", "learning_rate": 1e-12}, "run": {"max_train_steps": 1}}
+    origin = old.checkpoints / "000003"
+    run = create_run(tmp_path / "new", "new", config(lora={**LIKE_IT, "init_from": str(origin)}, **hardly))
+    start = load_weights(origin).unet
+    assert follow(run, nothing).type == "finished"
+    ended = load_weights(run.checkpoints / "000001").unet
+    assert max((ended[name] - tensor).abs().max().item() for name, tensor in start.items()) < 1e-6
+
+    shutil.rmtree(origin)
+    assert follow(run, nothing).type == "finished", "its own checkpoint is all that it needs"
+    shutil.rmtree(run.checkpoints / "000001")
+    with pytest.raises(EngineError, match=r"weights to start from.*cannot be used"):
+        follow(run, nothing)
 
 
 def test_the_model_card_names_the_run_and_no_path(old: RunDir, config: Config) -> None:
