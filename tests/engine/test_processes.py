@@ -23,6 +23,7 @@ from engine.rundir import RunDir, Status, create_run
 from engine.start import prepare_resumption
 
 STEPS, PIVOT = 6, 3
+LONG = 2000  # steps of a run that is not to end by itself
 GIVE_UP_SECONDS = 300.0
 WITHIN = 1e-5
 Create = Callable[..., RunDir]
@@ -216,7 +217,7 @@ def test_a_killed_process_fails_the_run_within_a_minute_and_nothing_is_left_runn
     create: Create, tmp_path: Path
 ) -> None:
     last_word = tmp_path / "on_finish_ran"
-    run = create("killed", processes=2, max_train_steps=100_000, on_finish=f"touch {last_word}")
+    run = create("killed", processes=2, max_train_steps=LONG, on_finish=f"touch {last_word}")
     launcher.launch(run)
     wait_until(run, has_stepped)
     began = time.monotonic()
@@ -257,7 +258,7 @@ def test_what_another_process_fails_of_is_told_by_the_first_one(
 
 @pytest.mark.slow
 def test_without_their_supervisor_they_save_and_leave_and_the_run_goes_on_later(create: Create) -> None:
-    run = create("abandoned", processes=2, max_train_steps=100_000, checkpointing_steps=100_000)
+    run = create("abandoned", processes=2, max_train_steps=LONG, checkpointing_steps=LONG)
     supervisor = launcher.launch(run)
     wait_until(run, has_stepped)
     os.kill(supervisor, signal.SIGKILL)
