@@ -89,6 +89,9 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit, processes: Processes) 
     if config.data.cache_latents and processes.from_first(lambda: posteriors.are_kept):
         offload(models, "vae")
 
+    if step < the_plan.total_steps and (ending := processes.from_first(run.asked_to_end)):  # while it loaded
+        return _end_before_training(ending, run, config, models, checkpoint, emit, processes)
+
     fingerprint = None
     if processes.is_first:  # which writes the checkpoints
         fingerprint = take_fingerprint(config, examples, recorded_fingerprint(folder) if folder else None)
@@ -110,7 +113,7 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit, processes: Processes) 
     ending = trainer.train()
     if ending == "paused":
         return Paused(step=trainer.step)
-    if ending == "stopped_now":
+    if ending == "stopped_now" or processes.from_first(partial(run.take_request, "stop_now")):  # during last pictures
         return Stopped(step=trainer.step)
     if processes.is_first:
         export_and_verify(run, config, trainer.weights(), models, emit)

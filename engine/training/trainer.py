@@ -337,6 +337,8 @@ class Trainer:
         try:
             for path, prompt in write_samples(self.models, self.config, self.run.samples, self.step):
                 self.emit(Sample(step=self.step, path=str(path.relative_to(self.run.path)), prompt=prompt))
+                if self.run.is_requested("stop_now"):
+                    return
         except Exception as error:  # noqa: BLE001 - whatever it is, training can go on
             self.emit(Warned(message=f"No sample pictures at step {self.step}: {type(error).__name__}: {error}"))
 

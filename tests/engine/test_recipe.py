@@ -9,7 +9,7 @@ import pytest
 
 from engine.config import TrainConfig
 from engine.errors import EngineError
-from engine.events import ClassImages, Event, Paused, Phase, Progress, Step, Stopped, Verified, Warned
+from engine.events import ClassImages, Event, Paused, Phase, Progress, Sample, Step, Stopped, Verified, Warned
 from engine.models import load
 from engine.recipe import follow
 from engine.rundir import create_run
@@ -113,6 +113,36 @@ def test_class_images_are_taken_where_there_are_some_and_made_where_not(
     priors = [step.prior_loss for step in of_type(events, Step)]
     assert all(prior is not None and prior > 0 for prior in priors)
     assert [(event.real, event.generated) for event in of_type(events, ClassImages)] == [(1, 2)]
+
+
+def test_an_end_that_is_asked_for_while_the_model_loads_comes_before_the_rehearsal(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    run = create_run(tmp_path, "run", config(data={"cache_latents": False}))
+    run.request("pause")
+    events: list[Event] = []
+    assert follow(run, events.append) == Paused(step=0)
+    assert [event.phase for event in of_type(events, Phase)] == ["loading"]
+
+
+def test_a_stop_at_once_is_heard_between_the_last_pictures_and_keeps_the_checkpoint(
+    config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    run = create_run(
+        tmp_path,
+        "run",
+        config(run={"max_train_steps": 1}, sample={"num_validation_images": 3, "num_inference_steps": 1}),
+    )
+    pictures: list[Event] = []
+
+    def stop_after_the_first(event: Event) -> None:
+        if isinstance(event, Sample):
+            pictures.append(event)
+            run.request("stop_now")
+
+    assert follow(run, stop_after_the_first) == Stopped(step=1)
+    assert len(pictures) == 1 and not any(run.output.iterdir())
+    assert newest_checkpoint(run)[0] is not None and not run.is_requested("stop_now")
 
 
 def test_a_stop_is_heard_while_class_images_are_made(config: Callable[..., TrainConfig], tmp_path: Path) -> None:
