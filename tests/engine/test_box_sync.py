@@ -211,8 +211,11 @@ def test_a_stop_that_is_asked_during_the_last_copy_ends_the_copying(
             *(str(run.path), request_),
         ]
     )
-    attend(run, started(), Finished(step=100))
-    assert asking.wait() == 0
+    try:
+        attend(run, started(), Finished(step=100))
+        assert asking.wait(20) == 0, "what was asked before was forgotten, and then it asked"
+    finally:
+        asking.kill()
     assert "was not made" in capfd.readouterr().err
     pid = (stand_in.calls.parent / "pid").read_text().strip()
     wait_for(lambda: not Path(f"/proc/{pid}").exists())
