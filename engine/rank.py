@@ -44,7 +44,7 @@ def _lead(run: RunDir) -> int:
     if isinstance(end, Stopped) and abandoned.is_set():
         end = Failed(
             problem="What held the run's processes together, its worker or torchrun, was killed.",
-            remedy=f"The others have left. Go on from step {end.step} with: loratui resume {run.address}",
+            remedy=f"Go on from step {end.step} with: loratui resume {run.address}",
         )
     if end is not None:
         journal(end)

@@ -122,11 +122,10 @@ def _followed(
             tell(event)
             end = event if type(event) in ENDING_STATES else end
     if end is None:
-        end = Failed(
-            problem=_what_happened(torchrun.returncode, _tail(run.log_file, log_before), machines.num_processes),
-            remedy=f"The whole story is in {run.log_file}. Go on from the newest checkpoint with: "
-            f"loratui resume {run.address}",
-        )
+        problem = _what_happened(torchrun.returncode, _tail(run.log_file, log_before), machines.num_processes)
+        hint = "If nobody killed it, memory ran out, and `dmesg` says so. " if "SIGKILL" in problem else ""
+        go_on = f"Go on from the newest checkpoint with: loratui resume {run.address}"
+        end = Failed(problem=problem, remedy=f"{hint}The whole story is in {run.log_file}. {go_on}")
         tell(end)
     return end
 
