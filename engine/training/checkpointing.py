@@ -106,14 +106,20 @@ class Checkpointing:
     def _write(self, checkpoint: Checkpoint, keep_all: bool) -> Path:
         """Write it, then let older ones go; not where the run was asked to end, which must not take long."""
         folder = save_checkpoint(self._run, checkpoint)
-        if self._config.checkpoints_total_limit and not keep_all:
+        if not keep_all:
+            self._remove_superseded()
+        return folder
+
+    def _remove_superseded(self) -> None:
+        if self._config.checkpoints_total_limit:
             with suppress(OSError):  # tried again after the next one
                 remove_superseded(self._run, self._config.checkpoints_total_limit, self._config.checkpoints_keep_every)
-        return folder
 
     def _wait_for_room(self, checkpoint: Checkpoint, ending: Ending | None) -> None:
         """Hold the run while the disk has no room. Raises EngineError where the run is, or was, asked to end."""
         needed = checkpoint.nbytes + MARGIN
+        if self._free() < needed:
+            self._remove_superseded()  # what an earlier end left
         if (free := self._free()) >= needed:
             return
         problem = (

@@ -172,7 +172,9 @@ def _nearly_full(peak: int, total: int) -> str:
 
 
 def _is_throttled(device: torch.device) -> bool:
-    """What the driver says; False where it says nothing."""
+    """What NVIDIA's driver says; False where it says nothing."""
+    if torch.version.cuda is None:
+        return False
     gpu = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
     fields = ",".join(f"clocks_throttle_reasons.{reason}" for reason in THROTTLING)
     ask = ["nvidia-smi", f"--id={gpu}", f"--query-gpu={fields}", "--format=csv,noheader"]

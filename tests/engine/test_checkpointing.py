@@ -399,6 +399,16 @@ def test_a_run_that_was_asked_to_end_does_not_wait_for_room(full: tuple[RunDir, 
     assert told == []
 
 
+def test_a_full_disk_is_first_relieved_of_what_is_not_to_be_kept(full: tuple[RunDir, Path]) -> None:
+    run, filler = full
+    older, _ = (save_checkpoint(run, checkpoint_at(step)) for step in (3, 4))
+    filler.rename(older / "filler")
+    told = Kept()
+    with Checkpointing(run, RunSection(checkpoints_total_limit=1), told) as checkpoints:
+        save(checkpoints, 5, is_last=True)
+    assert [event.type for event in told] == ["checkpoint"] and steps_kept(run) == [5]
+
+
 def test_what_a_killed_worker_left_half_written_takes_no_room(full: tuple[RunDir, Path]) -> None:
     run, filler = full
     (run.checkpoints / ".000003.tmp").mkdir()
