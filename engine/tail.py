@@ -33,15 +33,20 @@ def start_of_last_lines(file: BinaryIO, count: int) -> int:
 
 def _backwards(file: BinaryIO, end: int) -> Iterator[bytes]:
     """The lines before `end`, last one first."""
-    position, rest = end, b""
+    position = end
+    rest: list[bytes] = []  # of the line whose beginning was not found yet, last piece first
     while position:
         start = max(position - BLOCK, 0)
         file.seek(start)
-        rest = file.read(position - start) + rest
+        block = file.read(position - start)
         if position == end:
-            rest = rest.removesuffix(b"\n")
+            block = block.removesuffix(b"\n")
         position = start
-        rest, *lines = rest.split(b"\n")
-        yield from reversed(lines)
+        first, *lines = block.split(b"\n")
+        if lines:
+            yield lines.pop() + b"".join(reversed(rest))
+            yield from reversed(lines)
+            rest = []
+        rest.append(first)
     if end:
-        yield rest
+        yield b"".join(reversed(rest))

@@ -141,7 +141,7 @@ def test_a_torn_last_line_is_nothing_until_it_is_whole(run: RunDir, rest: str, o
 
 def test_zeros_that_a_crash_left_hide_nothing(run: RunDir, outcome: Record) -> None:
     with run.events_file.open("ab") as file:
-        file.write(bytes(4096))
+        file.write(bytes(20_000_000))
     EventWriter(run.events_file).write(Warned(message="after the crash"))
     monitor = look_at(run)
     assert (monitor.step, monitor.messages[-1]) == (40, "warning: after the crash")
