@@ -91,14 +91,14 @@ def recorded_fingerprint(checkpoint: Path) -> Fingerprint | None:
     """The one that a checkpoint carries; None in one of an earlier version of the program."""
     try:
         return fingerprint_from_json(json.loads((checkpoint / STATE).read_text("utf-8"))["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def fingerprint_from_json(stored: Mapping[str, Any]) -> Fingerprint | None:
     """What `to_json` gave; None for another version. Settings that were not there yet have their defaults.
 
-    Raises KeyError or TypeError for what is none.
+    Raises KeyError, TypeError or AttributeError for what is none.
     """
     if stored["version"] != VERSION:
         return None

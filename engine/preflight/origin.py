@@ -103,7 +103,8 @@ def _shape_of(folder: Path, blocks: Sequence[str]) -> dict[str, object]:
     named = {next((block for block in blocks if f"{name}.".startswith(f"{block}.")), name) for name in trained}
     tokens = 0
     if is_there(folder / EMBEDDINGS_FILE):
-        tokens = next(iter(read_header(folder / EMBEDDINGS_FILE).shapes.values()), (0,))[0]
+        rows = next(iter(read_header(folder / EMBEDDINGS_FILE).shapes.values()), ())
+        tokens = rows[0] if rows else 0
     return {
         "rank": rank,
         "lora_alpha": alpha,

@@ -43,6 +43,8 @@ def train(
 
     --dry-run tells in seconds what would make the run fail, and what it would take; no model is loaded.
 
+    --init-from RUN, or RUN:STEP, starts from the weights of another run's checkpoint; all else is new.
+
     With --num_processes N the steps are shared by as many GPUs. For several machines, `accelerate config` writes a file
     on each, and the same command with --accelerate_config FILE and --name NAME is given on each: the first one makes
     the run, in a folder that all share, and the others join it.
