@@ -100,9 +100,7 @@ def test_at_every_file_of_the_export(kill_at_each: KillAtEach, points: list[str]
 def test_at_the_other_files_of_a_run(kill_at_each: KillAtEach, points: list[str], outcome: Record) -> None:
     """Class images, cached latents, sample pictures: before, inside and after the first; some of the rehearsal's."""
     rehearsal = with_one_of(points, "/.rehearsal.tmp")
-    others = with_one_of(
-        points, "mkdir dog/class_images", "mkdir .cache/latents", "dog/class_images/#1", "dog/samples/#1"
-    )
+    others = with_one_of(points, "mkdir dog/class_", "mkdir .cache/latents", "dog/class_images/#1", "dog/samples/#1")
     others += [point for point in with_one_of(points, ".cache/latents/#1") if point.split(" -> ")[0].endswith("#1")]
     others += rehearsal[len(rehearsal) // 8 :: len(rehearsal) // 4]
     tries = kill_at_each([point for point in dict.fromkeys(points) if point in others])
