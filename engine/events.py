@@ -328,22 +328,33 @@ class EventFollower:
             return
 
     def _read(self, file: BinaryIO) -> Iterator[Event]:
-        stride, thin_until = self._thinning(os.fstat(file.fileno()).st_size)
-        steps = 0
+        size, lines = os.fstat(file.fileno()).st_size, self._lines(file)
+        behind = size - self.offset
+        if self._most_bytes is not None and behind > self._most_bytes:
+            lines = self._thinned(lines, behind // self._most_bytes + 1, size - self._most_bytes // 4)
+        return (event for line in lines if (event := decode(line)))
+
+    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
+        """What was appended, but for a half-written last line."""
         file.seek(self.offset)
         while line := file.readline(MOST_LINE):
             if not line.endswith(b"\n") and len(line) < MOST_LINE:
                 return
             self.offset += len(line)
-            if self.offset < thin_until and line.startswith(STEP_LINE):
+            yield line
+
+    def _thinned(self, lines: Iterator[bytes], stride: int, until: int) -> Iterator[bytes]:
+        """Of the steps before the offset `until`, one in `stride`, and the last one before what is no step."""
+        steps, passed = 0, b""
+        for line in lines:
+            if self.offset < until and line.startswith(STEP_LINE):
                 steps += 1
                 if steps % stride != 1:
+                    passed = line
                     continue
-            if event := decode(line):
-                yield event
-
-    def _thinning(self, size: int) -> tuple[int, int]:
-        """Of how many steps one is given, and up to which offset."""
-        if self._most_bytes is None or size - self.offset <= self._most_bytes:
-            return 1, 0
-        return (size - self.offset) // self._most_bytes + 1, size - self._most_bytes // 4
+            elif passed:
+                yield passed
+            passed = b""
+            yield line
+        if passed:
+            yield passed

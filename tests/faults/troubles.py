@@ -30,15 +30,23 @@ def break_sampling(_run: RunDir) -> None:
 
 
 def hang_the_tracker(_run: RunDir) -> None:
-    """At its first line."""
-    from accelerate.tracking import TensorBoardTracker
+    """At its first line; it starts as it should."""
+    from accelerate.tracking import GeneralTracker
 
     from engine.training import trackers
 
-    def log(*_arguments: object, **_options: object) -> None:
-        time.sleep(1e6)
+    class Hanging(GeneralTracker):
+        name, requires_logging_directory = "hanging", False
+        tracker = None
 
-    TensorBoardTracker.log = log  # type: ignore[method-assign]
+        def start(self) -> None: ...
+
+        def store_init_configuration(self, values: dict[str, object]) -> None: ...
+
+        def log(self, values: dict[str, object], step: int | None = None, **_: object) -> None:
+            time.sleep(1e6)
+
+    trackers._tracker = lambda *_: Hanging()  # type: ignore[assignment]
     trackers.FINISH_SECONDS = 1.0
 
 
