@@ -80,3 +80,8 @@ def last_files(run: RunDir) -> dict[str, bytes]:
     last = run.checkpoints / f"{STEPS:06d}"
     files = [*sorted(last.glob("*.safetensors")), *sorted(run.output.glob("[!.]*"))]
     return {str(file.relative_to(run.path)): file.read_bytes() for file in files}
+
+
+def last_tensors(run: RunDir) -> dict[str, bytes]:
+    """Those of the last checkpoint alone: exported files also tell of settings and paths."""
+    return {name: content for name, content in last_files(run).items() if name.startswith("checkpoints")}

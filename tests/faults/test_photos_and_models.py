@@ -12,7 +12,7 @@ from engine.events import Failed
 from engine.rundir import RunDir
 from tests.faults.checks import as_listed, events_of
 from tests.faults.conftest import Create, Record
-from tests.faults.runs import last_files
+from tests.faults.runs import last_tensors
 from tests.faults.workers import Workers
 
 pytestmark = pytest.mark.slow
@@ -63,10 +63,5 @@ def test_each_is_told_and_put_back_the_run_ends_as_if_nothing_had_been(
         at_a_step = "write dog/events.jsonl step 3"
         assert forking.work(run, at_a_step, trouble="delete_a_photo") == 0
     assert as_listed(run)["state"] == "finished"
-    assert tensors_of(run) == tensors_of(reference)
+    assert last_tensors(run) == last_tensors(reference)
     outcome("a photo deleted once it is cached", 1, "finished; final tensors equal to the byte")
-
-
-def tensors_of(run: RunDir) -> dict[str, bytes]:
-    """Of the last checkpoint; exported files also hold the model's name."""
-    return {name: content for name, content in last_files(run).items() if name.startswith("checkpoints")}
