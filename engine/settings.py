@@ -275,7 +275,7 @@ class RunSection(Section):
         default=5, ge=1, description="Newest checkpoints that are kept; 'none' keeps all."
     )
     checkpoints_keep_every: int | None = Field(
-        default=None, ge=1, description="Steps whose multiples' checkpoints are kept besides, to choose from later."
+        default=None, ge=1, description="A checkpoint at each multiple of so many steps, which stays, to choose from later."
     )
     max_skipped_steps: int = Field(
         default=10, ge=1, description="Steps in a row without a finite loss or gradient that end the run."
@@ -310,7 +310,7 @@ class RunSection(Section):
         default=None, description="Command at the pivot and when the run finished or failed; reads LORATUI_* variables."
     )
     notify_webhook: str | None = Field(
-        default=None, description="URL that is posted the same as JSON; Slack, Discord and ntfy read it."
+        default=None, description="URL that is posted the same as JSON; Slack and Discord read it."
     )
 
 
