@@ -275,7 +275,7 @@ class RunSection(Section):
         default=5, ge=1, description="Newest checkpoints that are kept; 'none' keeps all."
     )
     checkpoints_keep_every: int | None = Field(
-        default=None, ge=1, description="A checkpoint at each multiple of so many steps, which stays, to choose from later."
+        default=None, ge=1, description="A checkpoint at each multiple of so many steps that stays, to choose from."
     )
     max_skipped_steps: int = Field(
         default=10, ge=1, description="Steps in a row without a finite loss or gradient that end the run."
