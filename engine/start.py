@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.box import box_problems
 from engine.config import Tables, TrainConfig, save_config, with_settings
 from engine.data.examples import read_examples
 from engine.differences import Difference, differences
-from engine.errors import EngineError
+from engine.errors import EngineError, refuse
 from engine.extras import require
 from engine.fingerprint import recorded_fingerprint, take_fingerprint
 from engine.launcher import launch, must_be_launchable
@@ -56,7 +57,15 @@ def prepare_resumption(run: RunDir, settings: Tables) -> Resumption:
     """
     must_be_launchable(run)
     config = _frozen_anew(run, resolve(_with_changes(run.config(), settings)))
+    known = {str(problem) for problem in box_problems(run.config())}  # a disk that is away: the worker warns of it
+    refuse(tuple(problem for problem in box_problems(config) if str(problem) not in known))
     folder, passed_over = newest_checkpoint(run)
+    if folder and config.run.max_train_steps and config.run.max_train_steps < int(folder.name):
+        raise EngineError(
+            f"The run {run.name} is at step {int(folder.name)} already, and max_train_steps is "
+            f"{config.run.max_train_steps}.",
+            f"Set more steps, or take what there is: loratui export {run.address}",
+        )
     before = recorded_fingerprint(folder) if folder else None
     changes = None
     if before:

@@ -50,7 +50,7 @@ def must_agree(run: RunDir, resumption: Resumption, force: bool) -> None:
         names = ", ".join(each.name for each in impossible)
         raise EngineError(
             f"The run {run.name} cannot go on with another {names}.",
-            f"Put it back, or start a new run with it, where they fit from these weights: --init-from {run.address}",
+            f"Put it back, or train a new run with it, from these weights where they fit: --init-from {run.address}",
         )
     if of_weight["learned"]:
         _ask(f"{run.name} would go on with these changes.", force)

@@ -124,6 +124,20 @@ def test_a_value_that_fits_no_setting_is_refused(run: RunDir) -> None:
     assert done.returncode == 2 and "run.train_batch_size = 0 does not fit" in done.stderr
 
 
+def test_fewer_steps_than_are_done_are_refused_even_when_forced(run: RunDir) -> None:
+    done = resume(run, "--force", "--set", "run.max_train_steps=4")
+    assert done.returncode == 2
+    assert "is at step 5 already, and max_train_steps is 4" in done.stderr and "loratui export" in done.stderr
+    assert run.config().run.max_train_steps == 10
+
+
+@pytest.mark.parametrize("setting", ["sync_to=rsync:/nowhere/at/all", "notify_command=/no/such/program"])
+def test_where_to_copy_and_whom_to_tell_are_checked_where_they_are_changed(run: RunDir, setting: str) -> None:
+    done = resume(run, "--set", f"run.{setting}")
+    assert done.returncode == 2 and setting.partition("=")[0] in done.stderr
+    assert run.config().run.sync_to is None and run.status().state == "paused"
+
+
 def test_damaged_checkpoints_are_named_and_the_run_does_not_begin_again_unasked(run: RunDir) -> None:
     newest = write_checkpoint(run, 8, {"step": 8})
     (newest / LORA_FILE).write_bytes(b"")
