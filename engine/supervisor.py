@@ -122,7 +122,7 @@ def _followed(
             tell(event)
             end = event if type(event) in ENDING_STATES else end
     if end is None:
-        problem = _what_happened(torchrun.returncode, _tail(run.log_file, log_before), machines.num_processes)
+        problem = what_happened(torchrun.returncode, _tail(run.log_file, log_before), machines.num_processes)
         hint = "If nobody killed it, memory ran out, and `dmesg` says so. " if "SIGKILL" in problem else ""
         go_on = f"Go on from the newest checkpoint with: loratui resume {run.address}"
         end = Failed(problem=problem, remedy=f"{hint}The whole story is in {run.log_file}. {go_on}")
@@ -130,14 +130,15 @@ def _followed(
     return end
 
 
-def _what_happened(torchrun: int, report: str, num_processes: int) -> str:
+def what_happened(torchrun: int, report: str, num_processes: int) -> str:
     """Who was the first to end without a word, and how. torchrun: its exit code.  report: what it wrote of them."""
     if torchrun < 0:
         return f"torchrun, which held the processes of the run together, was killed ({_signal_name(torchrun)})."
     failures = [(int(code), int(rank)) for rank, code in FAILURE.findall(report)]
     if not failures:
         return f"The processes of the run ended without a word (torchrun's exit code is {torchrun})."
-    code, rank = min(failures)  # who was killed, before those who only lost it
+    # Who was killed goes before those who only lost it, and before those whom torchrun then ended by SIGTERM.
+    code, rank = min(failures, key=lambda failure: (failure[0] == -signal.SIGTERM, failure))
     how = f"was killed ({_signal_name(code)})" if code < 0 else f"ended with exit code {code}"
     return f"Process {rank + 1} of {num_processes} {how}."
 

@@ -21,6 +21,7 @@ from engine.events import Event, EventFollower, Failed, Pivot, Started, Step, St
 from engine.plan import effective_batch, resolve, with_processes
 from engine.rundir import RunDir, Status, create_run
 from engine.start import prepare_resumption
+from engine.supervisor import what_happened
 
 STEPS, PIVOT = 6, 3
 LONG = 2000  # steps of a run that is not to end by itself
@@ -232,6 +233,26 @@ def test_a_killed_process_fails_the_run_within_a_minute_and_nothing_is_left_runn
     while not last_word.exists():
         assert time.monotonic() < deadline, "on_finish never ran"
         time.sleep(0.05)
+
+
+def test_who_was_killed_is_told_and_not_whom_torchrun_ended_for_it() -> None:
+    report = """
+Failures:
+[1]:
+  time      : 2026-11-23_21:25:00
+  host      : localhost
+  rank      : 1 (local_rank: 1)
+  exitcode  : -15 (pid: 14182)  (SIGTERM)
+Root Cause (first observed failure):
+[0]:
+  time      : 2026-11-23_21:25:00
+  host      : localhost
+  rank      : 0 (local_rank: 0)
+  exitcode  : {} (pid: 14181)
+"""
+    assert what_happened(1, report.format(-9), 2) == "Process 1 of 2 was killed (SIGKILL)."
+    assert what_happened(1, report.format(1), 2) == "Process 1 of 2 ended with exit code 1."
+    assert what_happened(1, report.format(-15), 2) == "Process 1 of 2 was killed (SIGTERM)."
 
 
 @pytest.mark.slow
