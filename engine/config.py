@@ -109,7 +109,7 @@ def compose(path: Path | None = None, flags: Tables | None = None) -> Composed:
     try:
         config = TrainConfig.model_validate(merged)
     except ValidationError as error:
-        raise _mistyped(error, text, path) from None
+        raise _mistyped(error, text, path, flags) from None
     _refuse_unknown_rules(config.lint, path)
     return Composed(config, origins)
 
@@ -255,10 +255,12 @@ def _refuse_unknown_rules(lint: LintSection, path: Path | None) -> None:
         raise ConfigError(f"{path or 'The settings'}, [lint]: {error.problem}", error.remedy) from error
 
 
-def _mistyped(error: ValidationError, text: str, path: Path | None) -> ConfigError:
+def _mistyped(error: ValidationError, text: str, path: Path | None, flags: Tables | None = None) -> ConfigError:
+    """With the line of the file, unless a flag has the say."""
     first = error.errors()[0]
     name, key = str(first["loc"][0]), str(first["loc"][1])
-    if path and f"{key}" in text and _line(text, name, key):
+    is_flag = key in (flags or {}).get(name, {})
+    if path and not is_flag and _line(text, name, key):
         where = f"{path}, line {_line(text, name, key)}"
     else:
         where = "The settings"

@@ -63,12 +63,7 @@ def _silent(_event: Event) -> None:
 def _follow(run: RunDir, config: TrainConfig, emit: Emit, processes: Processes) -> Finished | Stopped | Paused:
     examples = read_examples(config)
     the_plan = plan(config, len(examples))
-    folder, passed_over = processes.from_first(lambda: newest_checkpoint(run))
-    if passed_over and folder is None:
-        raise EngineError(
-            f"None of the checkpoints of {run.name} is whole: it would begin again at step 0. {passed_over[0]}",
-            f"Put one back from a copy, or agree to begin again: loratui resume {run.address} --force",
-        )
+    folder, passed_over = _newest_checkpoint(run, processes)
     checkpoint = load_checkpoint(folder) if folder else None
     start = _start(config) if checkpoint is None else None
     step = checkpoint.state.step if checkpoint else 0
@@ -118,6 +113,17 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit, processes: Processes) 
     if processes.is_first:
         export_and_verify(run, config, trainer.weights(), models, emit)
     return Stopped(step=trainer.step) if ending == "stopped" else Finished(step=trainer.step)
+
+
+def _newest_checkpoint(run: RunDir, processes: Processes) -> tuple[Path | None, list[str]]:
+    """To go on from, and a sentence for each newer one that is damaged. Raises EngineError where all are."""
+    folder, passed_over = processes.from_first(lambda: newest_checkpoint(run))
+    if passed_over and folder is None:
+        raise EngineError(
+            f"None of the checkpoints of {run.name} is whole: it would begin again at step 0. {passed_over[0]}",
+            f"Put one back from a copy, or agree to begin again: loratui resume {run.address} --force",
+        )
+    return folder, passed_over
 
 
 def export_and_verify(run: RunDir, config: TrainConfig, weights: TrainedWeights, models: Models, emit: Emit) -> None:

@@ -33,7 +33,11 @@ def must_agree(run: RunDir, resumption: Resumption, force: bool) -> None:
         say(sentence)
     if resumption.checkpoint is None:
         if checkpoint_folders(run):
-            _ask(f"None of {run.name}'s checkpoints is whole: it would begin again at step 0.", force)
+            _ask(
+                f"None of {run.name}'s checkpoints is whole: it would begin again at step 0.",
+                "put one back from a copy",
+                force,
+            )
         return
     step = int(resumption.checkpoint.name)
     if resumption.differences is None:
@@ -53,16 +57,16 @@ def must_agree(run: RunDir, resumption: Resumption, force: bool) -> None:
             f"Put it back, or train a new run with it, from these weights where they fit: --init-from {run.address}",
         )
     if of_weight["learned"]:
-        _ask(f"{run.name} would go on with these changes.", force)
+        _ask(f"{run.name} would go on with these changes.", "undo what has changed", force)
 
 
-def _ask(what: str, force: bool) -> None:
+def _ask(what: str, instead: str, force: bool) -> None:
     from engine.errors import EngineError
 
     if force:
         return
     if not sys.stdin.isatty():
-        raise EngineError(what, "Nobody is there to be asked: agree with --force, or undo what has changed.")
+        raise EngineError(what, f"Nobody is there to be asked: agree with --force, or {instead}.")
     typer.confirm(f"{what} Is that meant?", abort=True, err=True)
 
 

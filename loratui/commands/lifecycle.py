@@ -92,7 +92,7 @@ def continue_(
             "finished": f"Its files are in {run.output}.",
         }
         remedy = instead.get(state, f"Go on with it all the same: loratui resume {run.address}")
-        raise EngineError(f"The run {run.name} is not paused: it is {state}.", remedy)
+        raise EngineError(f"The run {run.name} is not paused but {state}.", remedy)
     require("train", "loratui continue")
     _go_on(run, _tables(settings or [], num_processes), force, detach, foreground)
 
@@ -147,7 +147,7 @@ def _must_be_worked_on(run: RunDir) -> None:
 
     if not is_worked_on(run):
         state = run.status().state
-        raise EngineError(f"The run {run.name} is not running: it is {state}.", "See all runs with: loratui runs")
+        raise EngineError(f"The run {run.name} is not running but {state}.", "See all runs with: loratui runs")
 
 
 def _ask_and_wait(run: RunDir, request: Request, said: str) -> NoReturn:

@@ -73,6 +73,12 @@ def test_a_broken_file_is_told_with_its_line_and_key(tmp_path: Path, text: str, 
     assert caught.value.problem.endswith(".")
 
 
+def test_a_flag_that_does_not_fit_is_not_blamed_on_the_line_that_it_overrides(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose(write(tmp_path, "[lora]\nrank = 3\n"), flags={"lora": {"rank": 0}})
+    assert "lora.rank = 0" in caught.value.problem and "line 2" not in caught.value.problem
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"There is no file .*nowhere\.toml"):
         load_config(tmp_path / "nowhere.toml")

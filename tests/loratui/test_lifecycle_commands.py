@@ -43,14 +43,14 @@ def test_only_a_paused_run_is_continued(tmp_path: Path, state: State, remedy: st
     made_run(tmp_path, "her", state)
     done = run_loratui("continue", "her", "--runs-dir", tmp_path)
     assert done.returncode == 2
-    assert f"not paused: it is {state}" in done.stderr and remedy in done.stderr
+    assert f"not paused but {state}." in done.stderr and remedy in done.stderr
 
 
 def test_what_is_not_running_is_neither_stopped_nor_paused(tmp_path: Path) -> None:
     made_run(tmp_path, "her", "paused")
     for command in (["stop"], ["stop", "--now"], ["pause"]):
         done = run_loratui(*command, "her", "--runs-dir", tmp_path)
-        assert done.returncode == 2 and "it is paused" in done.stderr
+        assert done.returncode == 2 and "not running but paused." in done.stderr
 
 
 @pytest.mark.slow

@@ -147,6 +147,7 @@ def test_damaged_checkpoints_are_named_and_the_run_does_not_begin_again_unasked(
     again = resume(run)
     assert again.returncode == 2
     assert "None of her's checkpoints is whole: it would begin again at step 0." in again.stderr
+    assert "agree with --force, or put one back from a copy." in again.stderr
 
 
 @pytest.mark.slow
