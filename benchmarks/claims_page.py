@@ -28,7 +28,7 @@ Written by `python benchmarks/claims.py`: {done} of {wanted} runs, {hours:.1f} h
 ({machine}; {versions}).
 
 The advanced SDXL guide says how to train a LoRA of a subject. Here its claims are put to the test with the mini model:
-SDXL's architecture, with 12 million weights in its UNet, which paints a small world at 64 pixels and has never seen one
+SDXL's architecture, with 11 million weights in its UNet, which paints a small world at 64 pixels and has never seen one
 individual of it, the mascot. Each run learns the mascot from a few photos; then it paints it in other places, and a
 classifier that was trained on drawings grades the pictures.
 

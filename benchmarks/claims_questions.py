@@ -243,7 +243,7 @@ QUESTIONS = (
             ),
             Claim("At rank 4 other monsters differ more than at rank 64", "variety", "rank 4", "more", ("rank 64",)),
         ),
-        "An air-brushed look cannot be seen in flat drawings. The mini's attention is 96 to 192 wide, so rank 64 is "
+        "An air-brushed look cannot be seen in flat drawings. The mini's attention is 128 and 192 wide, so rank 64 is "
         "near to training all of it. That a small rank forgets less is folklore, not the guide's word.",
     ),
     Question(
