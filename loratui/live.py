@@ -38,9 +38,9 @@ def show_panels(run: RunDir, console: Console) -> Monitor:
 
 
 def show_lines(run: RunDir, say: Callable[[str], None]) -> Monitor:
-    """Say what happens, one plain line each, until the run ends: all messages, and now and then the step."""
+    """Say what happens, one plain line each, until the run ends: all messages, and now and then a new step."""
     monitor = Monitor(run)
-    said, step_said = 0, -LINE_SECONDS
+    said, step_said, step = 0, -LINE_SECONDS, 0
     while True:
         monitor.refresh()
         new = monitor.message_count - said
@@ -48,9 +48,9 @@ def show_lines(run: RunDir, say: Callable[[str], None]) -> Monitor:
             say(message)
         said = monitor.message_count
         ended = not monitor.active and not run.is_alive()
-        if monitor.step and (time.monotonic() - step_said > LINE_SECONDS or ended):
+        if monitor.step != step and (time.monotonic() - step_said > LINE_SECONDS or ended):
             say(step_line(monitor))
-            step_said = time.monotonic()
+            step_said, step = time.monotonic(), monitor.step
         if ended:
             return monitor
         time.sleep(REFRESH_SECONDS)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rich.console import Console
 from engine.config import TrainConfig
 from engine.events import EventWriter, Finished, Phase, Pivot, Sample, Started, Step, Warned
 from engine.rundir import RunDir, Status, create_run
+from loratui import live
 from loratui.live import duration, panels, show_lines, show_panels
 from loratui.monitor import Monitor
 from tests.loratui.program import run_in_a_terminal, run_loratui
@@ -57,6 +59,19 @@ def test_plain_lines_tell_the_whole_history_and_the_last_step(ended: RunDir) -> 
     assert any("[red]word[/foo]" in line for line in lines)
     assert not any("\x1b" in line for line in lines)
     assert lines[-1].startswith("step 40/40, loss 0.0250, lr 0.0004")
+
+
+def test_a_step_is_said_once_however_long_the_worker_stays_at_it(
+    ended: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(live, "LINE_SECONDS", 0.0)
+    with ExitStack() as worker:
+        worker.enter_context(ended.lock())
+        refreshes = iter((lambda: None, lambda: None, worker.close))
+        monkeypatch.setattr(live.time, "sleep", lambda _seconds: next(refreshes)())
+        show_lines(ended, lines.append)
+    assert len([line for line in lines if line.startswith("step 40/40")]) == 1
 
 
 def test_panels_show_an_ended_run_and_return(ended: RunDir) -> None:
