@@ -46,9 +46,7 @@ def test_checkpoints_of_a_run_that_goes_on(sample_photos: Path, tmp_path: Path) 
         [sheet] = run_here("generate", run.path, "--checkpoint", 4, "--num-images", 1, "--steps", 1)
         assert Path(sheet) == run.samples / "contact-sheet-000004.png" and Path(sheet).is_file()
         for command in ("export", "generate"):
-            with pytest.raises(
-                EngineError, match=r"no checkpoint of step 2.*are at steps: 4, 8"
-            ):
+            with pytest.raises(EngineError, match=r"no checkpoint of step 2.*are at steps: 4, 8"):
                 run_here(command, run.path, "--checkpoint", 2)
 
         assert run.is_alive() and not list(run.output.iterdir())
