@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.rundir import RunDir
 from tests.faults.checks import check_as_if_nothing_had_been, check_killed
+from tests.faults.runs import age_status
 from tests.faults.workers import Workers
 
 
@@ -22,11 +23,14 @@ def kill_at_random(
     number, run = 0, create(0)
     while tries:
         record.unlink(missing_ok=True)
-        if forking.work(run, "*", occurrence=draws.randint(1, points), record=str(record)) == -signal.SIGKILL:
+        was_killed = forking.work(run, "*", occurrence=draws.randint(1, points), record=str(record)) == -signal.SIGKILL
+        if was_killed:
             tries -= 1
             check_killed(run, reference)
             yield record.read_text("utf-8").splitlines()[-1]
-        else:
+        if run.status().state == "starting":  # killed before its first word: it is waited for, and then has died
+            age_status(run, seconds=200)
+        if not was_killed or run.status().state == "finished":  # or killed after its last word
             check_as_if_nothing_had_been(run, reference)
             number, run = number + 1, create(number + 1)
     if run.status().state not in ("finished", "queued"):

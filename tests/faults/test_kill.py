@@ -4,7 +4,6 @@ Each run here is killed again and again, at one point after another, and resumed
 tried too.
 """
 
-import json
 import shutil
 import signal
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +14,7 @@ import pytest
 from engine.rundir import RunDir
 from tests.faults.checks import DIED, check_as_if_nothing_had_been, check_killed
 from tests.faults.conftest import Create, Record
+from tests.faults.runs import age_status
 from tests.faults.workers import Workers
 
 pytestmark = pytest.mark.slow
@@ -130,14 +130,6 @@ def test_before_a_worker_has_said_a_word(forking: Workers, create: Create, refer
         f"starting for 3 minutes, then died; {RESUMED}",
         told=NEVER_TOOK_THE_LOCK,
     )
-
-
-def age_status(run: RunDir, seconds: float) -> None:
-    """Have status.json be older, as if so much time had gone by."""
-
-    file = run.path / "status.json"
-    status = json.loads(file.read_text("utf-8"))
-    file.write_text(json.dumps(status | {"updated": status["updated"] - seconds}), "utf-8")
 
 
 def test_between_telling_the_end_and_writing_it_down(
