@@ -192,7 +192,7 @@ def tables(measurements: Mapping[tuple[str, int], Report]) -> Iterator[str]:
     yield from table({name: report.figures() for (name, seed), report in measurements.items() if seed == 0})
     unbroken = [report for (name, _), report in measurements.items() if name == UNBROKEN]
     if len(unbroken) > 1:
-        yield ""
+        yield f"\nThe unbroken method over {len(unbroken)} seeds:\n"
         yield from table(spread(unbroken))
 
 
