@@ -32,7 +32,7 @@ from engine.results.export import export
 from engine.results.verify import verify_export
 from engine.rundir import Ending, RunDir
 from engine.training.checkpoints import Checkpoint, load_checkpoint
-from engine.training.manifest import fault, newest_checkpoint
+from engine.training.manifest import fault, newest_checkpoint, set_aside
 from engine.training.out_of_memory import gpu_is_full
 from engine.training.processes import ALONE, Processes
 from engine.training.rehearsal import rehearse
@@ -123,6 +123,8 @@ def _newest_checkpoint(run: RunDir, processes: Processes) -> tuple[Path | None, 
             f"None of the checkpoints of {run.name} is whole: it would begin again at step 0. {passed_over[0]}",
             f"Put one back from a copy, or agree to begin again: loratui resume {run.address} --force",
         )
+    if folder is None and set_aside(run):
+        passed_over = ["No checkpoint was whole, and it was agreed to begin again at step 0; they are kept, renamed."]
     return folder, passed_over
 
 

@@ -12,6 +12,7 @@ from engine.rundir import LORA_FILE, RunDir, free_name
 
 VERSION = 2
 OPTIMIZER, STATE, MANIFEST = "optimizer.safetensors", "state.json", "manifest.json"
+DAMAGED = "damaged-"
 EMBEDDINGS_FILE = "embeddings.safetensors"
 ADAPTER_METADATA = "lora_adapter_metadata"
 """The key, in the metadata of a LoRA's file, of the JSON that diffusers reloads rank, alpha and DoRA from."""
@@ -58,7 +59,12 @@ def newest_checkpoint(run: RunDir) -> tuple[Path | None, list[str]]:
 def set_aside_damaged(run: RunDir) -> None:
     """Rename the checkpoints of a run that has no whole one, so that it can begin anew and they are kept."""
     for folder in checkpoint_folders(run):
-        folder.rename(run.checkpoints / free_name(run.checkpoints, f"damaged-{folder.name}"))
+        folder.rename(run.checkpoints / free_name(run.checkpoints, f"{DAMAGED}{folder.name}"))
+
+
+def set_aside(run: RunDir) -> list[Path]:
+    """What `set_aside_damaged` has renamed."""
+    return sorted(run.checkpoints.glob(f"{DAMAGED}*"))
 
 
 def find_checkpoint(run: RunDir, step: int | None = None) -> Path:

@@ -90,7 +90,8 @@ def _lines(difference: Difference) -> Text:
 
     from curation.text import visible
 
-    lines = [Text(f"  {visible(difference.name)}")]
+    what = " (added)" if difference.before is None else " (removed)" if difference.now is None else ""
+    lines = [Text(f"  {visible(difference.name)}{what}")]
     for sign, style, text in (("-", "red", difference.before), ("+", "green", difference.now)):
         if text is not None:
             lines.append(Text(f"  {sign} {visible(text)}", style))

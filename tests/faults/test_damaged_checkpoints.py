@@ -131,3 +131,6 @@ def test_where_none_is_whole_nothing_begins_again_unasked(
     assert launched and newest_checkpoint(run) == (None, []), "it would begin again"
     kept = {path.read_bytes() for path in run.checkpoints.rglob("*") if path.is_file()}
     assert kept == set(before.values()), "and they are kept"
+    assert forking.work(run) == 0
+    said = [event.message for event in events_of(run) if isinstance(event, Warned)]
+    assert any("agreed to begin again at step 0" in message for message in said)

@@ -96,7 +96,7 @@ def test_captions_and_photos_that_changed_are_shown_whole_and_as_they_are_writte
     assert done.returncode == 2
     assert "  caption of cat.png\n  - a photo of TOK\n  + TOK [red]asleep[/red] " in done.stderr
     assert "on a very long sofa " * 19 in done.stderr and "\x1b[31m" not in done.stderr
-    assert "  photo rocket.png\n  - a photo of TOK\n" in done.stderr
+    assert "  photo rocket.png (removed)\n  - a photo of TOK\n" in done.stderr
 
 
 def test_what_the_checkpoint_does_not_fit_is_refused_even_when_forced(run: RunDir) -> None:
