@@ -271,20 +271,27 @@ def _flock_or_give_up(descriptor: int) -> None:
             time.sleep(0.01)
 
 
-def create_run(runs_dir: Path, name: str, config: TrainConfig) -> RunDir:
-    """Make the folder of a new run, for its owner only, with its frozen config.
-
-    Raises EngineError for a name that is taken or cannot be a file name.
-    """
+def name_problem(runs_dir: Path, name: str) -> EngineError | None:
+    """Why `name` cannot be a new run's in `runs_dir`: it is taken, or cannot be a file name."""
     if not NAME.fullmatch(name) or name == RESERVED_NAME:
-        raise EngineError(
+        return EngineError(
             f"'{name}' cannot be a run's name.",
             f"Use letters, digits, '.', '_' and '-', starting with a letter or digit, but not {RESERVED_NAME}.",
         )
     path = runs_dir / name
-    if path.exists():
-        verb = "watch it with: loratui attach" if RunDir(path).is_alive() else "continue it with: loratui resume"
-        raise EngineError(f"There is already a run {path}.", f"Choose another --name, or {verb} {RunDir(path).address}")
+    if not path.exists():
+        return None
+    run = RunDir(path)
+    verb = "watch it with: loratui attach" if run.is_alive() else "continue it with: loratui resume"
+    instead = "" if run.status().state == "finished" else f", or {verb} {run.address}"
+    return EngineError(f"There is already a run {path}.", f"Choose another --name{instead or '.'}")
+
+
+def create_run(runs_dir: Path, name: str, config: TrainConfig) -> RunDir:
+    """Make the folder of a new run, for its owner only, with its frozen config. Raises EngineError where it cannot."""
+    if problem := name_problem(runs_dir, name):
+        raise problem
+    path = runs_dir / name
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700)

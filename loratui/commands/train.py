@@ -61,7 +61,7 @@ def train(
         typer.echo(_batch_script(config, name, runs_dir, sys.argv[1:]), nl=False)
         return
     if dry_run:
-        _dry_run(config, runs_dir, json_output)
+        _dry_run(config, name, runs_dir, json_output)
         return
     if file := _of_another_machine(config):
         _join(name, runs_dir, file)
@@ -123,16 +123,20 @@ def _asked_for(words: list[str], settings: list[str]) -> TrainConfig:
     return compose(file, flags.tables).config
 
 
-def _dry_run(config: TrainConfig, runs_dir: Path, json_output: bool) -> None:
+def _dry_run(config: TrainConfig, name: str | None, runs_dir: Path, json_output: bool) -> None:
     """Print what a run would be. Raises all that keeps it from starting; as JSON they are part of the object."""
+    import dataclasses
     import json
 
     from curation.text import visible
     from engine.errors import refuse
     from engine.preflight import examine
+    from engine.rundir import name_problem
     from loratui.examined import as_json, rows
 
     found = examine(config, runs_dir)
+    if name is not None and (problem := name_problem(runs_dir, name)):
+        found = dataclasses.replace(found, problems=(*found.problems, problem))
     if json_output:
         typer.echo(json.dumps(as_json(found), indent=2))
         raise typer.Exit(0 if found.is_ready else 2)

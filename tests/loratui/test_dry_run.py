@@ -39,6 +39,16 @@ def test_json_holds_the_plan_with_the_disk_and_the_memory_that_it_takes(photos: 
     assert found["settings"]["optimizer"]["learning_rate"] == 1.0
 
 
+@pytest.mark.parametrize(("name", "problem"), [("../dog", "cannot be a run's name"), ("dog", "There is already a run")])
+def test_a_name_that_a_run_cannot_have_is_told(name: str, problem: str, photos: Path, tmp_path: Path) -> None:
+    config = write_tiny_config(tmp_path / "lora.toml", photos, steps=4)
+    (tmp_path / "runs" / "dog").mkdir(parents=True)
+    done = run_loratui("train", "--dry-run", "--json", "--name", name, config, "--runs-dir", tmp_path / "runs")
+    assert done.returncode == 2
+    found = json.loads(done.stdout)
+    assert not found["ready"] and any(problem in str(each) for each in found["problems"])
+
+
 def test_all_problems_are_told_at_once_with_exit_code_2(photos: Path, tmp_path: Path) -> None:
     flags = ("--instance_data_dir", photos, *TINY, "--use_8bit_adam", "--with_prior_preservation")
     flags = (*flags, "--lr_warmup_steps", "900", "--pretrained_vae_model_name_or_path", "/no/vae")
