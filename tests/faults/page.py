@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from tests.faults.outcomes import FILE_VARIABLE, Outcome, read_outcomes
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 LIBRARIES = ("torch", "diffusers", "transformers", "peft")
+TESTS_FOLDER = re.compile(r"/[^\s']*/pytest-of-[^/]+/pytest-\d+/(popen-\w+/)?[^/]+/")
 HEAD = """\
 # Reliability
 
@@ -71,7 +73,7 @@ def _rows(outcomes: Iterable[Outcome]) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return " ".join(TESTS_FOLDER.sub("", text).split()).replace("|", "\\|")
 
 
 def main() -> None:

@@ -38,3 +38,7 @@ def test_a_test_that_failed_is_not_left_out() -> None:
 
 def test_what_is_quoted_does_not_break_the_table() -> None:
     assert "| x | 1 | a\\|b c |  |" in page([Outcome("a", "x", 1, "a|b\nc")])
+
+
+def test_the_folder_of_a_test_is_left_out_of_a_path(tmp_path: Path) -> None:
+    assert "| x | 1 | y | resume 'runs/a dog' |" in page([Outcome("a", "x", 1, "y", f"resume '{tmp_path}/runs/a dog'")])
