@@ -6,9 +6,10 @@ from typing import Any
 
 from engine.box import attended, start_on_finish
 from engine.config import compose
-from engine.events import Event, EventFollower, Started, Step, Warned
+from engine.events import Event, Started, Warned
 from engine.journal import Journal
 from engine.rundir import RunDir, create_run
+from tests.run_events import events_of
 
 TOTAL = 100
 
@@ -33,26 +34,6 @@ def attend(run: RunDir, *turns: Event | Callable[[], None]) -> None:
 
 def started(step: int = 0) -> Started:
     return Started(name="cat", pid=1, step=step, total_steps=TOTAL, pivot_step=50, photos=4, device="CPU")
-
-
-def step(number: int) -> Step:
-    return Step(
-        step=number,
-        epoch=1,
-        loss=0.25,
-        prior_loss=None,
-        lr={"unet": 1.0},
-        d=1e-4,
-        effective_lr=1e-4,
-        grad_norm=0.1,
-        seconds=0.1,
-        samples_per_second=10.0,
-        memory=None,
-    )
-
-
-def events_of(run: RunDir) -> list[Event]:
-    return EventFollower(run.events_file).new()
 
 
 def warnings_of(run: RunDir) -> list[str]:

@@ -16,8 +16,9 @@ from engine.config import save_config
 from engine.errors import EngineError
 from engine.events import Event, Step, Stopped, Verified
 from engine.rundir import RunDir, create_run
-from tests.engine.box import events_of, program, warnings_of
+from tests.engine.box import program, warnings_of
 from tests.engine.training import short_config
+from tests.run_events import events_of
 
 SECRET = "T0AbCdEfGhIjKlMn"
 GIVE_UP_SECONDS = 240.0

@@ -20,7 +20,8 @@ from engine.events import Event, Finished, Phase, Progress, Stopped
 from engine.journal import Journal
 from engine.rundir import RunDir
 from engine.settings import RunSection
-from tests.engine.box import TOTAL, attend, made_run, started, step, warnings_of
+from tests.engine.box import TOTAL, attend, made_run, started, warnings_of
+from tests.run_events import step
 
 
 def work(run: RunDir, seconds: float) -> None:

@@ -14,7 +14,8 @@ from engine.box import box_problems, notifications, webhook
 from engine.config import compose
 from engine.events import Event, Failed, Finished, Pivot, Stopped
 from engine.rundir import RunDir
-from tests.engine.box import attend, events_of, made_run, program, started, step, warnings_of
+from tests.engine.box import attend, made_run, program, started, warnings_of
+from tests.run_events import events_of, step
 
 SECRET = "T0AbCdEfGhIjKlMn"
 FAILED = Failed(problem="cat<!channel>.png is gone.", remedy="Put it back; https://me:hunter2hunter2@host/ knows it.")

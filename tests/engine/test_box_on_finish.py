@@ -12,7 +12,8 @@ from engine.box import box_problems
 from engine.config import compose
 from engine.events import Event, Failed, Finished, Paused, Stopped
 from engine.rundir import RunDir
-from tests.engine.box import attend, made_run, program, started, step
+from tests.engine.box import attend, made_run, program, started
+from tests.run_events import step
 
 GIVE_UP_SECONDS = 20.0
 FAILED = Failed(problem="The disk is full.", remedy="Make room.")

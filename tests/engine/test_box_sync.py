@@ -20,7 +20,8 @@ from engine.config import compose
 from engine.errors import ConfigError
 from engine.events import Checkpoint, Failed, Finished, Paused
 from engine.rundir import RunDir
-from tests.engine.box import attend, events_of, made_run, program, started, step, warnings_of
+from tests.engine.box import attend, made_run, program, started, warnings_of
+from tests.run_events import events_of, step
 
 REAL = [
     pytest.param("rsync", marks=pytest.mark.skipif(not shutil.which("rsync"), reason="needs rsync")),

@@ -17,11 +17,12 @@ import yaml
 from engine import launcher
 from engine.config import TrainConfig, compose, save_config
 from engine.errors import ConfigError
-from engine.events import Event, EventFollower, Failed, Pivot, Started, Step, Stopped, Verified
+from engine.events import Event, Failed, Pivot, Started, Step, Stopped, Verified
 from engine.plan import effective_batch, resolve, with_processes
 from engine.rundir import RunDir, Status, create_run
 from engine.start import prepare_resumption
 from engine.supervisor import what_happened
+from tests.run_events import events_of, wait_until
 
 STEPS, PIVOT = 6, 3
 LONG = 2000  # steps of a run that is not to end by itself
@@ -105,10 +106,6 @@ def resumed(run: RunDir, step: int, processes: int) -> RunDir:
     return finished(copy)
 
 
-def events_of(run: RunDir) -> list[Event]:
-    return EventFollower(run.events_file).new()
-
-
 def learned(run: RunDir) -> dict[int, tuple[float, ...]]:
     """Loss, prior loss and gradient norm of each step."""
     steps = [event for event in events_of(run) if isinstance(event, Step)]
@@ -188,14 +185,6 @@ def test_two_machines_learn_what_one_does(alone: RunDir, create: Create, tmp_pat
     assert second.wait(GIVE_UP_SECONDS) == 0
     for step, numbers in learned(alone).items():
         assert learned(run)[step] == pytest.approx(numbers, abs=WITHIN), f"at step {step}"
-
-
-def wait_until(run: RunDir, condition: Callable[[list[Event]], bool]) -> None:
-    deadline = time.monotonic() + GIVE_UP_SECONDS
-    while not condition(events_of(run)):
-        assert time.monotonic() < deadline, f"gave up waiting; log:\n{run.log_file.read_text()}"
-        assert launcher.is_active(run.status()), run.status().message
-        time.sleep(0.05)
 
 
 def has_stepped(events: list[Event]) -> bool:

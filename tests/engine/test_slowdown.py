@@ -9,6 +9,7 @@ import torch
 
 from engine.events import Event, MicroBatchHalved, Phase, Step, Warned
 from engine.training.slowdown import WINDOW, GpuMemory, Slowdown, Strain, likely_cause, strain_on
+from tests import run_events
 
 GB = 10**9
 ROOMY = GpuMemory(reserved=10 * GB, free=13 * GB, total=24 * GB)
@@ -16,19 +17,7 @@ AT_EASE = Strain(ROOMY, is_throttled=False, pressure={})
 
 
 def step(number: int, seconds: float, memory: int | None = None) -> Step:
-    return Step(
-        step=number,
-        epoch=1,
-        loss=0.1,
-        prior_loss=None,
-        lr={"unet": 1.0},
-        d=None,
-        effective_lr=1.0,
-        grad_norm=0.1,
-        seconds=seconds,
-        samples_per_second=1 / seconds,
-        memory=memory,
-    )
+    return run_events.step(number, seconds=seconds, memory=memory)
 
 
 def warnings(

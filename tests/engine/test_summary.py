@@ -14,22 +14,7 @@ from engine.events import Checkpoint, Event, Finished, Phase, Pivot, Progress, S
 from engine.journal import Journal
 from engine.rundir import RunDir, create_run
 from engine.summary import FIRST, LAST, TIMED_STEPS, Summary
-
-
-def step(number: int, loss: float = 0.1) -> Step:
-    return Step(
-        step=number,
-        epoch=1,
-        loss=loss,
-        prior_loss=None,
-        lr={"unet": 1.0},
-        d=1e-4,
-        effective_lr=1e-4,
-        grad_norm=0.5,
-        seconds=0.1,
-        samples_per_second=10.0,
-        memory=None,
-    )
+from tests.run_events import step
 
 
 def started(at: int = 0) -> Started:
@@ -84,7 +69,7 @@ def test_who_begins_with_the_summary_sees_what_one_saw_who_read_it_all(run: RunD
 def test_a_summary_is_brought_up_to_date_from_where_it_ends_also_by_another_worker(
     run: RunDir, decoded: list[bytes]
 ) -> None:
-    append(run, started(), *(step(number) for number in range(1, 501)))
+    append(run, started(), *(step(number, 0.1) for number in range(1, 501)))
     Summary(run).update()
     append(run, started(at=400), step(401, 0.9))
     decoded.clear()

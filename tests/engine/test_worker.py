@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ import pytest
 from engine import launcher
 from engine.config import compose
 from engine.errors import EngineError
-from engine.events import Checkpoint, Event, EventFollower, Failed, Finished, Pivot, Started, Step, Stopped, Verified
+from engine.events import Checkpoint, Event, Failed, Finished, Pivot, Started, Step, Stopped, Verified
 from engine.journal import Journal
 from engine.plan import resolve
 from engine.rundir import RunDir, create_run
 from engine.worker import failed
+from tests.run_events import events_of, step, wait_until
 
-GIVE_UP_SECONDS = 240.0
 Create = Callable[..., RunDir]
 
 
@@ -48,19 +47,6 @@ def create(photos: Path, tiny_model: Path, tmp_path: Path) -> Create:
         return create_run(tmp_path / runs, name, resolve(compose(flags=flags).config))
 
     return create
-
-
-def events_of(run: RunDir) -> list[Event]:
-    return EventFollower(run.events_file).new()
-
-
-def wait_until(run: RunDir, condition: Callable[[list[Event]], bool]) -> None:
-    """Follow the run's events until they fulfil `condition`."""
-    deadline = time.monotonic() + GIVE_UP_SECONDS
-    while not condition(events_of(run)):
-        assert time.monotonic() < deadline, f"gave up waiting; log:\n{run.log_file.read_text()}"
-        assert launcher.is_active(run.status()), run.status().message
-        time.sleep(0.05)
 
 
 def has_step(number: int) -> Callable[[list[Event]], bool]:
@@ -207,27 +193,11 @@ def test_the_status_follows_the_events_and_always_holds_the_last(create: Create)
         assert (run.status().state, run.status().pid) == ("running", os.getpid())
         journal(Started(name="run", pid=1, step=0, total_steps=3, pivot_step=2, photos=4, device="CPU"))
         for number in range(1, 4):
-            journal(_step(number, loss=1.0 / number))
+            journal(step(number, loss=1.0 / number))
         journal(Finished(step=3))
     stored = json.loads((run.path / "status.json").read_text())
     assert (stored["state"], stored["step"], stored["total_steps"], stored["loss"]) == ("finished", 3, 3, 1 / 3)
     assert [event.type for event in events_of(run)] == ["started", "step", "step", "step", "finished"]
-
-
-def _step(number: int, loss: float) -> Step:
-    return Step(
-        step=number,
-        epoch=1,
-        loss=loss,
-        prior_loss=None,
-        lr={"unet": 1.0},
-        d=1e-6,
-        effective_lr=1e-6,
-        grad_norm=0.1,
-        seconds=0.1,
-        samples_per_second=10.0,
-        memory=None,
-    )
 
 
 def test_a_full_disk_costs_what_viewers_are_told_and_not_the_run(

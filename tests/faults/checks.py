@@ -5,19 +5,15 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from engine.events import Checkpoint, Event, EventFollower, Started
+from engine.events import Checkpoint, Started
 from engine.rundir import ENDING_STATES, RunDir, State
 from engine.training.manifest import checkpoint_folders, fault, newest_checkpoint
 from loratui.cli import app
 from tests.faults.runs import last_files
+from tests.run_events import events_of
 
 GONE = "The worker is gone without an end event."
 DIED = f"The run dog died: {GONE}"
-
-
-def events_of(run: RunDir) -> list[Event]:
-    """All events of a run; a torn line is none."""
-    return EventFollower(run.events_file).new()
 
 
 def as_listed(run: RunDir) -> dict[str, object]:

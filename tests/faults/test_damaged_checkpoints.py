@@ -12,11 +12,12 @@ from engine.events import Failed, Started, Warned
 from engine.rundir import RunDir, Status
 from engine.training.manifest import checkpoint_folders, newest_checkpoint
 from loratui.cli import app
-from tests.faults.checks import as_listed, events_of
+from tests.faults.checks import as_listed
 from tests.faults.conftest import Record
 from tests.faults.runs import STEPS, last_files
 from tests.faults.workers import Workers
 from tests.loratui.program import run_loratui
+from tests.run_events import events_of
 
 pytestmark = pytest.mark.slow
 FILES = (

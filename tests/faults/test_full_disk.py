@@ -13,10 +13,11 @@ import pytest
 
 from engine.events import Failed, Phase, Warned
 from engine.rundir import RunDir
-from tests.faults.checks import as_listed, events_of
+from tests.faults.checks import as_listed
 from tests.faults.conftest import Create, Record
 from tests.faults.runs import last_files
 from tests.faults.workers import Workers
+from tests.run_events import events_of
 
 pytestmark = pytest.mark.slow
 NO_ROOM = "No space left on device"

@@ -7,11 +7,12 @@ import pytest
 from engine.events import Started
 from engine.rundir import RunDir
 from engine.start import prepare_resumption, resume_run
-from tests.faults.checks import as_listed, events_of
+from tests.faults.checks import as_listed
 from tests.faults.conftest import Create, Record
 from tests.faults.runs import last_tensors, write_photos
 from tests.faults.workers import Workers
 from tests.loratui.program import run_loratui
+from tests.run_events import events_of
 
 pytestmark = pytest.mark.slow
 

@@ -6,11 +6,12 @@ from accelerate.tracking import GeneralTracker
 from engine.events import Event, Warned
 from engine.rundir import RunDir
 from engine.training.trackers import Tracking
-from tests.faults.checks import as_listed, events_of
+from tests.faults.checks import as_listed
 from tests.faults.conftest import Create, Record
 from tests.faults.runs import last_tensors
 from tests.faults.workers import Workers
 from tests.loratui.made_runs import step
+from tests.run_events import events_of
 
 pytestmark = pytest.mark.slow
 EQUAL = "finished; final tensors equal to the byte"

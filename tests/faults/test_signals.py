@@ -8,9 +8,10 @@ import pytest
 from engine.events import Finished, Phase, Rehearsed, Step, Stopped
 from engine.rundir import RunDir
 from engine.training.manifest import newest_checkpoint
-from tests.faults.checks import as_listed, check_as_if_nothing_had_been, events_of, told
+from tests.faults.checks import as_listed, check_as_if_nothing_had_been, told
 from tests.faults.conftest import Create, Record
 from tests.faults.workers import Workers
+from tests.run_events import events_of
 
 pytestmark = pytest.mark.slow
 PHASE = "write dog/events.jsonl phase "

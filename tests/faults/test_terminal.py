@@ -12,9 +12,10 @@ import pytest
 
 from engine.events import Step
 from engine.rundir import RunDir
-from tests.faults.checks import as_listed, check_as_if_nothing_had_been, events_of
+from tests.faults.checks import as_listed, check_as_if_nothing_had_been
 from tests.faults.conftest import Create, Record
 from tests.loratui.program import COMMAND, run_loratui, wait_until, write_tiny_config
+from tests.run_events import events_of
 
 pytestmark = pytest.mark.slow
 # Far more steps than a test waits for.

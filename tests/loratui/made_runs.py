@@ -8,6 +8,7 @@ from engine.config import TrainConfig
 from engine.events import Event, EventWriter, Rehearsed, Started, Step
 from engine.rundir import LORA_FILE, RunDir, State, Status, create_run
 from engine.training.manifest import OPTIMIZER, STATE, write_manifest
+from tests import run_events
 
 TOTAL = 1000
 
@@ -48,16 +49,4 @@ def rehearsed(seconds_per_step: float) -> Rehearsed:
 
 
 def step(number: int, seconds: float = 2.0, effective_lr: float = 1e-4) -> Step:
-    return Step(
-        step=number,
-        epoch=1,
-        loss=0.25,
-        prior_loss=None,
-        lr={"unet": 1.0},
-        d=effective_lr,
-        effective_lr=effective_lr,
-        grad_norm=0.1,
-        seconds=seconds,
-        samples_per_second=1.0,
-        memory=None,
-    )
+    return run_events.step(number, seconds=seconds, d=effective_lr, effective_lr=effective_lr)

@@ -30,6 +30,13 @@ def run_loratui(*arguments: str | Path, **options: Any) -> subprocess.CompletedP
 
 def run_in_a_terminal(*arguments: str | Path, rows: int = 50, columns: int = 100, **environment: str) -> str:
     """Run `loratui` to its end in a terminal of 256 colours; returns all that it wrote there."""
+    return answer_in_a_terminal("", *arguments, rows=rows, columns=columns, **environment)[1]
+
+
+def answer_in_a_terminal(
+    answer: str, *arguments: str | Path, rows: int = 50, columns: int = 100, **environment: str
+) -> tuple[int, str]:
+    """The same, with `answer` to each question for yes or no; returns its exit code too."""
     ours, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (rows, columns))
     program = subprocess.Popen(
@@ -41,14 +48,15 @@ def run_in_a_terminal(*arguments: str | Path, rows: int = 50, columns: int = 100
     )
     os.close(terminal)
     written = b""
-    with os.fdopen(ours, "rb", buffering=0) as screen:
+    with os.fdopen(ours, "r+b", buffering=0) as screen:
         try:
             while part := screen.read(65536):
                 written += part
+                if written.endswith(b"[y/N]: "):
+                    screen.write(f"{answer}\n".encode())
         except OSError:  # EIO: the program has let go of it
             pass
-    program.wait(PATIENCE_SECONDS)
-    return written.decode()
+    return program.wait(PATIENCE_SECONDS), written.decode()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

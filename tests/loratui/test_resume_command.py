@@ -1,8 +1,6 @@
 """A run goes on only with what it was trained on, or with changes that somebody saw and agreed to."""
 
 import json
-import os
-import pty
 import subprocess
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from engine.launcher import wait
 from engine.plan import resolve
 from engine.rundir import LORA_FILE, RunDir, Status, create_run
 from engine.training.manifest import OPTIMIZER, STATE, write_manifest
-from tests.loratui.program import COMMAND, PATIENCE_SECONDS, run_loratui
+from tests.loratui.program import answer_in_a_terminal, run_loratui
 
 
 @pytest.fixture
@@ -56,24 +54,7 @@ def resume(run: RunDir, *arguments: str, command: str = "resume") -> subprocess.
 
 def answered(run: RunDir, answer: str, *arguments: str) -> tuple[int, str]:
     """Resume in a terminal where the question is answered; returns the exit code and all that was shown."""
-    ours, terminal = pty.openpty()
-    program = subprocess.Popen(
-        [*COMMAND, "resume", run.name, "--detach", "--runs-dir", str(run.path.parent), *arguments],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    shown = b""
-    with os.fdopen(ours, "r+b", buffering=0) as screen:
-        try:
-            while part := screen.read(65536):
-                shown += part
-                if shown.endswith(b"[y/N]: "):
-                    screen.write(f"{answer}\n".encode())
-        except OSError:  # EIO: the program has let go of it
-            pass
-    return program.wait(PATIENCE_SECONDS), shown.decode()
+    return answer_in_a_terminal(answer, "resume", run.name, "--detach", "--runs-dir", run.path.parent, *arguments)
 
 
 @pytest.mark.parametrize("command", ["resume", "continue"])
