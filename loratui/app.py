@@ -26,12 +26,22 @@ from loratui.screens.captions import CaptionsScreen
 from loratui.screens.checks import ChecksScreen
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.help import HelpScreen
+from loratui.screens.home import HomeScreen
 from loratui.screens.photos import PhotosScreen
 from loratui.screens.recipe import RecipeScreen
+from loratui.screens.results import ResultsScreen
 from loratui.screens.train import TrainScreen
 from loratui.widgets.step_strip import STEPS
 
-SCREENS = (PhotosScreen, ChecksScreen, CaptionsScreen, RecipeScreen, TrainScreen)
+SCREENS = (
+    HomeScreen,
+    PhotosScreen,
+    ChecksScreen,
+    CaptionsScreen,
+    RecipeScreen,
+    TrainScreen,
+    ResultsScreen,
+)
 
 
 class LoratuiApp(App[None]):
@@ -40,12 +50,13 @@ class LoratuiApp(App[None]):
     TITLE = "loratui"
     CSS_PATH = "app.tcss"
     DEFAULT_MODE = "photos"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - not a ClassVar in Textual
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (161, "-wide")]  # noqa: RUF012 - not a ClassVar in Textual
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(number), f"step('{mode}')", title, show=False, tooltip="Go to this screen")
             for number, (mode, title) in enumerate(STEPS.items(), start=1)
         ),
+        Binding("0", "step('home')", "Home", show=False, tooltip="Go to this screen"),
         Binding("question_mark", "help", "Help", tooltip="The keys of this screen"),
         Binding("q", "quit", "Quit", tooltip="Leave; captions are saved, and a run goes on"),
         Binding("ctrl+l", "redraw", "Redraw", show=False, tooltip="Draw the whole screen again"),
@@ -87,7 +98,7 @@ class LoratuiApp(App[None]):
         widgets = {type(widget) for widget in self.screen.query("*") if type(widget).__module__.startswith("loratui")}
         bindings = [*_own_bindings(*widgets), *self._bindings_of(self.screen)]
         keys = [(key_name(binding.key), _meaning(binding)) for binding in bindings]
-        self.push_screen(HelpScreen(f"Keys of {STEPS[self.current_mode]}", keys))
+        self.push_screen(HelpScreen(f"Keys of {STEPS.get(self.current_mode, 'Home')}", keys))
 
     async def action_quit(self) -> None:
         """Save the captions and leave; ask when they cannot be saved."""

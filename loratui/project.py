@@ -153,6 +153,7 @@ class Project:
             "captions": self._captions_standing(),
             "recipe": self._recipe_standing(),
             "train": self._train_standing(),
+            "results": self._results_standing(),
         }
 
     def _photos_standing(self) -> Standing:
@@ -185,6 +186,11 @@ class Project:
         if not self.monitor:
             return Standing(OPEN, "no run")
         return Standing(RUN_SIGNS[self.monitor.state], self.monitor.state)
+
+    def _results_standing(self) -> Standing:
+        if not self.monitor or not self.monitor.verified:
+            return Standing(OPEN, "")
+        return Standing(DONE, "verified") if self.monitor.verified.ok else Standing(BLOCKED, "not verified")
 
     def _take_kept_captions(self, dataset: Dataset) -> dict[str, str]:
         try:

@@ -15,7 +15,7 @@ from curation.errors import StatedError
 from curation.text import visible
 from loratui.screens.step import StepScreen
 from loratui.widgets.caption_area import CaptionArea
-from loratui.widgets.photo_view import PhotoView
+from loratui.widgets.picture import PictureView
 from loratui.widgets.quiet_table import QuietTable
 
 IDLE_SECONDS = 2.0
@@ -25,6 +25,7 @@ class CaptionsScreen(StepScreen):
     """The third step. Captions are saved when one goes on to another photo, leaves, or rests for two seconds."""
 
     mode = "captions"
+    CSS_PATH = "captions.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "edit", "Edit", tooltip="Write the caption, also with enter; esc or tab goes back to the list"),
         Binding("n", "next_empty", "Next without", tooltip="Go to the next photo without a caption of its own"),
@@ -37,7 +38,7 @@ class CaptionsScreen(StepScreen):
             yield QuietTable(("Photo", "State", "Caption"), id="captions")
             with Vertical(id="editor"):
                 with Vertical(id="picture", classes="panel"):
-                    yield PhotoView()
+                    yield PictureView()
                 with Vertical(id="words", classes="panel"):
                     yield CaptionArea(soft_wrap=True, tab_behavior="focus", show_line_numbers=False, compact=True)
                 yield Static(id="said", classes="hint", markup=False)
@@ -98,7 +99,7 @@ class CaptionsScreen(StepScreen):
                 area.load_text(caption)
                 area.move_cursor(area.document.end)
         self._shown, self._as_shown = photo, area.text
-        self.query_one(PhotoView).show(photo.path if photo else None)
+        self.query_one(PictureView).show(photo.path if photo else None)
         self.query_one("#picture").border_title = Content(visible(photo.name) if photo else "Photo")
 
     def note_edit(self) -> None:

@@ -30,6 +30,7 @@ class ChecksScreen(StepScreen):
     """The second step: runs the checks when it comes up for photos that were not checked yet."""
 
     mode = "checks"
+    CSS_PATH = "checks.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "check_again", "Check again", tooltip="Check the photos as they are now"),
         Binding(

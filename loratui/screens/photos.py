@@ -28,6 +28,7 @@ class PhotosScreen(StepScreen):
     """The first step. Needs nothing but the folder's listing; sizes come from file headers, in the background."""
 
     mode = "photos"
+    CSS_PATH = "photos.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "open", "Open folder", tooltip="Type the path of a folder of photos; enter opens it"),
         Binding("x", "leave_out_or_back", "Leave out/back", tooltip="Leave the photo out of training, or take it back"),

@@ -35,6 +35,7 @@ class RecipeScreen(StepScreen):
     """
 
     mode = "recipe"
+    CSS_PATH = "recipe.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "write", "Write lora.toml", tooltip="Write lora.toml into the current folder"),
         Binding("s", "start", "Start the run", tooltip="Check everything once more, and start training"),

@@ -1,17 +1,20 @@
 """What the screens of the road have in common: the strip on top, the footer, and how they speak of trouble."""
 
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input, TextArea
 from textual.worker import Worker, WorkerState
 
 from curation.errors import StatedError
 from curation.text import visible
+from loratui.jobs import Cancelled, Job, run_in_background
 from loratui.project import Project
+from loratui.widgets.job_bar import JobBar
 from loratui.widgets.step_strip import StepStrip
 
 
@@ -21,16 +24,26 @@ class StepScreen(Screen[None]):
     mode: str
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave_field", "Leave field", tooltip="So that keys act again; tab does the same")
+        Binding("escape", "leave_field", "Leave field", tooltip="So that keys act again; tab does the same"),
+        Binding("escape", "cancel_job", "Cancel", tooltip="End what works in the background"),
     ]
+
+    class JobEnded(Message, bubble=False):
+        """A job's thread is done.  take: what to do with the result.  error: what its work raised, if anything."""
+
+        def __init__(self, job: Job, take: Callable[[Any], None], result: Any, error: BaseException | None) -> None:
+            super().__init__()
+            self.job, self.take, self.result, self.error = job, take, result, error
 
     def __init__(self, project: Project) -> None:
         super().__init__()
         self.project = project
+        self.jobs: list[Job] = []
 
     def compose(self) -> ComposeResult:
         yield StepStrip(self.mode)
         yield from self.compose_body()
+        yield JobBar()
         yield Footer()
 
     def compose_body(self) -> Iterator:
@@ -52,6 +65,41 @@ class StepScreen(Screen[None]):
         """Say what is wrong and what to do about it."""
         self.notify(visible(error.remedy), title=visible(error.problem), severity="error", timeout=10, markup=False)
 
+    def start_job(self, label: str, work: Callable[[Job], Any], take: Callable[[Any], None]) -> Job:
+        """Do `work` in the background, shown with its progress; esc ends it.
+
+        work: runs in a thread, touches no widget, reports to the job it is given, and returns a result or raises
+        StatedError.  take: called with the result, in the screen's own turn; not called for a job that was cancelled.
+        """
+        job = Job(label)
+        self.jobs.append(job)
+        self._draw_jobs()
+        run_in_background(work, job, lambda result, error: self.post_message(self.JobEnded(job, take, result, error)))
+        return job
+
+    def on_step_screen_job_ended(self, message: JobEnded) -> None:
+        self.jobs.remove(message.job)
+        self._draw_jobs()
+        if message.job.is_cancelled or isinstance(message.error, Cancelled):
+            return
+        if message.error is None:
+            message.take(message.result)
+        elif isinstance(message.error, StatedError):
+            self.tell(message.error)
+        else:
+            self.tell(StatedError(f"This should not happen: {message.error!r}.", "The log has the whole of it."))
+
+    def action_cancel_job(self) -> None:
+        """End the newest job that is not ending yet."""
+        job = next((job for job in reversed(self.jobs) if not job.is_cancelled), None)
+        if job:
+            job.cancel()
+            self._draw_jobs()
+
+    def _draw_jobs(self) -> None:
+        self.query_one(JobBar).show(self.jobs)
+        self.refresh_bindings()
+
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR:
             self.notify(
@@ -59,8 +107,11 @@ class StepScreen(Screen[None]):
             )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leaving a field is offered in a field only."""
-        return action != "leave_field" or isinstance(self.focused, Input | TextArea)
+        """Leaving a field is offered in a field only, and cancelling where there is no field to leave."""
+        in_field = isinstance(self.focused, Input | TextArea)
+        if action == "cancel_job":
+            return not in_field and any(not job.is_cancelled for job in self.jobs)
+        return action != "leave_field" or in_field
 
     def action_leave_field(self) -> None:
         self.set_focus(None)

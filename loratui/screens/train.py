@@ -30,6 +30,7 @@ class TrainScreen(StepScreen):
     """The fifth step, a viewer: it follows the run's folder once a second, and closing it changes nothing."""
 
     mode = "train"
+    CSS_PATH = "train.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("X", "stop", "Stop", tooltip="End the run after this step, with a checkpoint and an export"),
         Binding("r", "runs", "Runs", tooltip="All runs; enter attaches to one"),

@@ -7,7 +7,14 @@ from textual.widgets import Static
 
 from loratui.project import Standing
 
-STEPS = {"photos": "Photos", "checks": "Checks", "captions": "Captions", "recipe": "Recipe", "train": "Train"}
+STEPS = {
+    "photos": "Photos",
+    "checks": "Checks",
+    "captions": "Captions",
+    "recipe": "Recipe",
+    "train": "Train",
+    "results": "Results",
+}
 
 
 class StepStrip(Static):

@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 
 from loratui.app import LoratuiApp
 from loratui.project import Project
+from loratui.screens.step import StepScreen
 
 WIDE, NARROW = (120, 40), (80, 24)
 CELL_WIDTH = 12.2  # of Rich's SVG export, in its own units
@@ -37,6 +38,8 @@ def _is_at_work(app: App) -> bool:
     Textual's own `pause` takes a process that gets no processor for an idle one, and `wait_for_complete` fails when a
     worker is replaced by a newer one meanwhile.
     """
+    if isinstance(app.screen, StepScreen) and app.screen.jobs:
+        return True
     queues = (app, *app.screen.walk_children(with_self=True))
     return any(each.message_queue_size for each in queues) or any(worker.is_running for worker in app.workers)
 

@@ -1,5 +1,7 @@
 """A photo in half blocks, two pixels to a cell; decoded and scaled away from the UI's thread."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.segment import Segment
@@ -13,7 +15,18 @@ from curation.errors import CurationError
 from loratui.half_blocks import half_blocks
 
 
-class PhotoView(Widget):
+@dataclass(frozen=True)
+class Mark:
+    """A box drawn on a picture.  left, top, width, height: fractions of the upright picture's; label: what it holds."""
+
+    label: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class PictureView(Widget):
     """Shows one photo as large as fits, centred, or the sentence that says why it cannot be shown."""
 
     class Scaled(Message, bubble=False):
@@ -29,8 +42,8 @@ class PhotoView(Widget):
         self._path: Path | None = None
         self._lines: list[Strip] = []
 
-    def show(self, path: Path | None) -> None:
-        """Show the photo at `path`, or nothing."""
+    def show(self, path: Path | None, marks: Sequence[Mark] = ()) -> None:
+        """Show the photo at `path` with boxes drawn on it, or nothing."""
         if path != self._path:
             self._path = path
             self._begin()
@@ -38,7 +51,7 @@ class PhotoView(Widget):
     def on_resize(self) -> None:
         self._begin()
 
-    def on_photo_view_scaled(self, message: Scaled) -> None:
+    def on_picture_view_scaled(self, message: Scaled) -> None:
         if message.path == self._path:
             self._lines = message.lines
             self.refresh()
