@@ -12,6 +12,7 @@ from curation.dataset import Dataset, open_dataset, save_captions
 from curation.errors import CurationError, StatedError
 from curation.hub import photos_folder
 from engine.rundir import RunDir, State
+from loratui.glyphs import Sign
 from loratui.monitor import Monitor
 from loratui.recipe import KIND, RESOLUTION, TRIGGER, Recipe, Setting
 
@@ -21,24 +22,24 @@ if TYPE_CHECKING:
 CONFIG_FILE = Path("lora.toml")
 CHECKED_SETTINGS = (KIND, TRIGGER, RESOLUTION)  # what the checks judge by, besides photos and captions
 
-DONE, ATTENTION, BLOCKED, OPEN, GOING = "✓", "!", "✗", "·", "▶"
-RUN_SIGNS: dict[State, str] = {
-    "queued": OPEN,
-    "starting": GOING,
-    "running": GOING,
-    "paused": ATTENTION,
-    "stopped": ATTENTION,
-    "finished": DONE,
-    "failed": BLOCKED,
-    "died": BLOCKED,
+RUN_SIGNS: dict[State, Sign] = {
+    "queued": "open",
+    "starting": "going",
+    "running": "going",
+    "paused": "attention",
+    "stopped": "attention",
+    "finished": "done",
+    "failed": "blocked",
+    "died": "blocked",
 }
+VERDICT_SIGNS: dict[str, Sign] = {"ready": "done", "attention": "attention", "blocked": "blocked"}
 
 
 @dataclass(frozen=True)
 class Standing:
     """How far a step is: a sign, and the same in a word."""
 
-    sign: str
+    sign: Sign
     word: str
 
 
@@ -158,39 +159,38 @@ class Project:
 
     def _photos_standing(self) -> Standing:
         if not self.dataset:
-            return Standing(OPEN, "no folder")
-        return Standing(DONE, str(len(self.dataset.trainable)))
+            return Standing("open", "no folder")
+        return Standing("done", str(len(self.dataset.trainable)))
 
     def _checks_standing(self) -> Standing:
         if not self.report:
-            return Standing(OPEN, "not run")
-        sign = {"ready": DONE, "attention": ATTENTION, "blocked": BLOCKED}[self.report.verdict]
-        return Standing(sign, self.report.verdict)
+            return Standing("open", "not run")
+        return Standing(VERDICT_SIGNS[self.report.verdict], self.report.verdict)
 
     def _captions_standing(self) -> Standing:
         if not self.dataset:
-            return Standing(OPEN, "")
+            return Standing("open", "")
         photos = self.dataset.trainable
         written = sum(bool(self.unsaved.get(photo.name, photo.caption)) for photo in photos)
         if self.unsaved:
-            return Standing(ATTENTION, f"{len(self.unsaved)} unsaved")
+            return Standing("attention", f"{len(self.unsaved)} unsaved")
         covered = written == len(photos) or self.recipe.compose().config.concept.instance_prompt
-        return Standing(DONE if covered else ATTENTION, f"{written}/{len(photos)}")
+        return Standing("done" if covered else "attention", f"{written}/{len(photos)}")
 
     def _recipe_standing(self) -> Standing:
         if not self.dataset:
-            return Standing(OPEN, "")
-        return Standing(BLOCKED, "mend") if self.recipe.all_problems() else Standing(DONE, "ready")
+            return Standing("open", "")
+        return Standing("blocked", "mend") if self.recipe.all_problems() else Standing("done", "ready")
 
     def _train_standing(self) -> Standing:
         if not self.monitor:
-            return Standing(OPEN, "no run")
+            return Standing("open", "no run")
         return Standing(RUN_SIGNS[self.monitor.state], self.monitor.state)
 
     def _results_standing(self) -> Standing:
         if not self.monitor or not self.monitor.verified:
-            return Standing(OPEN, "")
-        return Standing(DONE, "verified") if self.monitor.verified.ok else Standing(BLOCKED, "not verified")
+            return Standing("open", "")
+        return Standing("done", "verified") if self.monitor.verified.ok else Standing("blocked", "not verified")
 
     def _take_kept_captions(self, dataset: Dataset) -> dict[str, str]:
         try:

@@ -14,6 +14,7 @@ from textual.widgets import ContentSwitcher, RichLog, Static
 from curation.text import visible
 from engine.launcher import is_active
 from engine.rundir import RunDir, list_runs
+from loratui.glyphs import glyphs
 from loratui.live import duration
 from loratui.monitor import Monitor
 from loratui.project import RUN_SIGNS
@@ -132,7 +133,7 @@ class TrainScreen(StepScreen):
         loss, rate = self.query_one("#loss-plot", Plot), self.query_one("#rate-plot", Plot)
         loss.show(monitor.smoothed_losses, monitor.losses, monitor.total_steps, marks)
         rate.show(monitor.effective_lrs, (), monitor.total_steps, marks)
-        self._draw_title("progress", f"{monitor.name}  {RUN_SIGNS[monitor.state]} {monitor.state}")
+        self._draw_title("progress", f"{monitor.name}  {glyphs().sign(RUN_SIGNS[monitor.state])} {monitor.state}")
         self._draw_title("rate", f"Learning rate, dotted: pivot at {monitor.pivot_step}" if marks else "Learning rate")
         self._draw_log(monitor)
         self._draw_files(monitor)
@@ -204,7 +205,13 @@ def _run_cells(run: RunDir) -> tuple[str, str, str, str, str]:
     status = run.status()
     loss = "" if status.loss is None else f"{status.loss:.4f}"
     age = "" if is_active(status) or not status.updated else f"{duration(time.time() - status.updated)} ago"
-    return run.name, f"{RUN_SIGNS[status.state]} {status.state}", f"{status.step}/{status.total_steps}", loss, age
+    return (
+        run.name,
+        f"{glyphs().sign(RUN_SIGNS[status.state])} {status.state}",
+        f"{status.step}/{status.total_steps}",
+        loss,
+        age,
+    )
 
 
 def _numbers(monitor: Monitor) -> Text:

@@ -3,6 +3,7 @@
 from rich.text import Text
 from textual.widget import Widget
 
+from loratui.glyphs import glyphs
 from loratui.jobs import Job
 from loratui.live import duration
 
@@ -50,7 +51,7 @@ class JobBar(Widget):
             return f"{job.label} ...{others}  esc cancels"
         full = BAR_WIDTH * job.done // job.total
         left = "" if job.eta_seconds is None else f"  {duration(job.eta_seconds)} left"
-        bar = "━" * full + "─" * (BAR_WIDTH - full)
+        bar = glyphs().bar_full * full + glyphs().bar_rest * (BAR_WIDTH - full)
         return f"{job.label} {bar} {job.done}/{job.total}{left}{others}  esc cancels"
 
     def render(self) -> Text:

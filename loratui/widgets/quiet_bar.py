@@ -3,6 +3,8 @@
 from rich.text import Text
 from textual.widget import Widget
 
+from loratui.glyphs import glyphs
+
 
 class QuietBar(Widget):
     """One line: how much of `total` is done, and the percentage. Textual's own repaints itself every second."""
@@ -22,5 +24,9 @@ class QuietBar(Widget):
         width = max(self.size.width - 5, 0)
         full = round(width * self._share)
         return Text.assemble(
-            ("━" * full, "bold"), ("─" * (width - full), "dim"), f" {self._share:4.0%}", no_wrap=True, end=""
+            (glyphs().bar_full * full, "bold"),
+            (glyphs().bar_rest * (width - full), "dim"),
+            f" {self._share:4.0%}",
+            no_wrap=True,
+            end="",
         )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from textual.content import Content
 from textual.widgets import Static
 
+from loratui.glyphs import glyphs
 from loratui.project import Standing
 
 STEPS = {
@@ -38,9 +39,10 @@ class StepStrip(Static):
     def _line(self, words: bool) -> Content:
         parts: list[Content | str | tuple[str, str]] = []
         for number, (mode, title) in enumerate(STEPS.items(), start=1):
-            standing = self._standings.get(mode, Standing(" ", ""))
+            standing = self._standings.get(mode, Standing("open", ""))
+            sign = glyphs().sign(standing.sign)
             name = f"{number} {title}"
             parts.append((" > ", "$text-disabled") if parts else " ")
             parts.append((f" {name} ", "bold reverse") if mode == self._current else (name, "$text-muted"))
-            parts.append(f" {standing.sign} {standing.word}" if words else f" {standing.sign}")
+            parts.append(f" {sign} {standing.word}" if words else f" {sign}")
         return Content.assemble(*parts)
