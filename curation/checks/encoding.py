@@ -14,6 +14,7 @@ class Rotated(Rule):
     code = "FIL003"
     name = "exif-rotation"
     severity = "info"
+    judges_alone = True
     mend = "rewrite"
     explanation = (
         "The camera stored the photo turned, with an EXIF note on how to show it. Trainers differ on whether they obey "
@@ -38,6 +39,7 @@ class ColourMode(Rule):
     code = "FIL004"
     name = "colour-mode"
     severity = "info"
+    judges_alone = True
     mend = "rewrite"
     explanation = (
         "Training needs RGB. Each tool converts CMYK, palettes and greys in its own way, and in some CMYK comes out "
@@ -74,6 +76,7 @@ class Transparency(Rule):
     code = "FIL005"
     name = "transparency"
     severity = "warning"
+    judges_alone = True
     mend = "rewrite"
     explanation = (
         "Parts of the picture are transparent. Here they lie over white, which training then learns as a background; "
@@ -102,6 +105,7 @@ class BitDepth(Rule):
     code = "FIL006"
     name = "bit-depth"
     severity = "info"
+    judges_alone = True
     mend = "rewrite"
     explanation = (
         "The photo has more than 8 bits for each colour, and training uses 8. 16-bit greys are the trap: a plain "
@@ -129,6 +133,7 @@ class ColourProfile(Rule):
     code = "FIL007"
     name = "colour-profile"
     severity = "info"
+    judges_alone = True
     mend = "rewrite"
     explanation = (
         "Its colours are meant for another profile than sRGB (Display P3 of phones, Adobe RGB, a printer's CMYK). They "

@@ -60,6 +60,7 @@ class NoFace(Rule):
     code = "FAC002"
     name = "no-face"
     severity = "info"
+    judges_alone = True
     parts = frozenset({"faces"})
     kinds = frozenset({"person"})
     explanation = (

@@ -27,6 +27,7 @@ class Unreadable(Rule):
     code = "FIL001"
     name = "unreadable"
     severity = "error"
+    judges_alone = True
     mend = "exclude"
     explanation = (
         "Every photo is decoded to its last byte, because a header check passes half a file. A photo that does not "
@@ -48,6 +49,7 @@ class WrongExtension(Rule):
     code = "FIL002"
     name = "wrong-extension"
     severity = "warning"
+    judges_alone = True
     mend = "rewrite"
     explanation = (
         "The file's content is of another format than its name says. Some trainers and viewers go by the name and fail "
@@ -73,6 +75,7 @@ class Animation(Rule):
     code = "FIL008"
     name = "animation"
     severity = "warning"
+    judges_alone = True
     mend = "rewrite"
     explanation = (
         "The file holds several pictures: an animation, or pages. Training sees the first one only, and some trainers "
@@ -97,6 +100,7 @@ class DecompressionBomb(Rule):
     code = "FIL009"
     name = "decompression-bomb"
     severity = "error"
+    judges_alone = True
     mend = "exclude"
     explanation = (
         "The file claims more than 179 million pixels, twice what Pillow takes for safe. A file of a few kilobytes can "
@@ -176,6 +180,7 @@ class GpsPosition(Rule):
     code = "FIL012"
     name = "gps-position"
     severity = "info"
+    judges_alone = True
     mend = "rewrite"
     explanation = (
         "The photo tells where it was taken, often a home. Training does not see that, and nothing that is written "

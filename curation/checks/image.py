@@ -15,6 +15,7 @@ class BelowResolution(Rule):
     code = "IMG001"
     name = "below-resolution"
     severity = "warning"
+    judges_alone = True
     mend = "exclude"
     explanation = (
         "The shorter side has fewer pixels than the training resolution, so the photo is enlarged and the model learns "
@@ -45,6 +46,7 @@ class Exposure(Rule):
     code = "IMG005"
     name = "exposure"
     severity = "warning"
+    judges_alone = True
     kinds = frozenset({"person", "object"})
     parts = frozenset({"tones"})
     mend = "exclude"
@@ -101,6 +103,7 @@ class FlatFrame(Rule):
     code = "IMG006"
     name = "flat-frame"
     severity = "warning"
+    judges_alone = True
     parts = frozenset({"tones"})
     mend = "exclude"
     explanation = (
@@ -138,6 +141,7 @@ class Border(Rule):
     code = "IMG007"
     name = "border"
     severity = "warning"
+    judges_alone = True
     parts = frozenset({"borders"})
     mend = "rewrite"
     explanation = (
@@ -170,6 +174,7 @@ class JpegCompression(Rule):
     code = "IMG008"
     name = "jpeg-compression"
     severity = "warning"
+    judges_alone = True
     mend = "exclude"
     explanation = (
         "The JPEG was compressed so hard that blocks and rings show around edges, and training learns them as texture; "
@@ -200,6 +205,7 @@ class AspectRatio(Rule):
     code = "IMG009"
     name = "aspect-ratio"
     severity = "warning"
+    judges_alone = True
     explanation = (
         "Training cuts a square whose side is the shorter side, so it sees only a part of a long photo, another one "
         "at each step unless it crops the center. Over `long` times as long as wide it is a note (half is cut away), "

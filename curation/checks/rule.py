@@ -140,7 +140,8 @@ class Rule(ABC):
     """One check. Subclasses are frozen dataclasses: their fields are the thresholds, with defaults.
 
     severity: of its findings, unless a finding says otherwise.  parts: of the facts, that it judges by.
-    copies: of what is measured on pairs, that it judges by.
+    copies: of what is measured on pairs, that it judges by.  judges_alone: whether what it says of a photo hangs on no
+    other photo.
     mend: what `--fix` does about a photo, or None: "rewrite" it in the copy (safe), "exclude" it (unsafe), or "crop"
     the copy to the finding's region labelled SUBJECT, its other regions outside (unsafe; excluded where it cannot).
     keeps: how many of a finding's photos stay then.
@@ -152,6 +153,7 @@ class Rule(ABC):
     kinds: ClassVar[frozenset[Kind]] = ALL_KINDS
     parts: ClassVar[frozenset[Part]] = frozenset()
     copies: ClassVar[frozenset[CopyPart]] = frozenset()
+    judges_alone: ClassVar[bool] = False
     mend: ClassVar[Mend | None] = None
     keeps: ClassVar[int] = 0
     explanation: ClassVar[str]

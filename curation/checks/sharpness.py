@@ -108,6 +108,7 @@ class Upscaled(Rule):
     code = "IMG003"
     name = "upscaled"
     severity = "warning"
+    judges_alone = True
     parts = frozenset({"detail"})
     mend = "exclude"
     explanation = (
@@ -143,6 +144,7 @@ class MotionBlur(Rule):
     code = "IMG004"
     name = "motion-blur"
     severity = "warning"
+    judges_alone = True
     parts = frozenset({"sharpness", "directional_blur"})
     mend = "exclude"
     explanation = (

@@ -1,15 +1,17 @@
 """A lint measures each photo once, judges what training would use, and stands a folder it cannot write."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 
-from curation import CurationError, Report, exclude, open_dataset
+from curation import CurationError, Finding, Report, exclude, open_dataset
+from curation.checks import RULES
 from curation.facts.store import read_facts
 from curation.lint import Selection, TrainingNeeds, lint
+from curation.suppressions import suppress
 
 
 def test_an_unchanged_photo_is_not_measured_again(photos: Path) -> None:
@@ -156,3 +158,56 @@ def test_a_file_that_could_not_be_opened_is_tried_again(photos: Path) -> None:
     (photos / "device.jpg").symlink_to("/dev/zero")
     lint(open_dataset(photos))
     assert set(read_facts(photos)) == {"astronaut.png", "cat.png", "coffee.png", "rocket.png"}
+
+
+@pytest.fixture
+def faulty(photos: Path) -> Path:
+    """The four photographs, and one with each of several faults that show in a photo alone."""
+    with Image.open(photos / "cat.png") as cat:
+        ImageOps.expand(cat, 60).save(photos / "framed.png")
+        cat.convert("CMYK").save(photos / "printed.jpg", quality=30)
+        cat.resize((40, 30)).save(photos / "stamp.png")
+        cat.convert("RGBA").save(photos / "named.jpg", "PNG")
+        ImageEnhance.Brightness(cat).enhance(0.12).save(photos / "night.png")
+    (photos / "cut.png").write_bytes((photos / "cat.png").read_bytes()[:5000])
+    return photos
+
+
+def test_rules_that_judge_alone_say_of_a_set_what_they_say_of_each_photo(faulty: Path) -> None:
+    alone = Selection(select=tuple(code for code, rule in RULES.items() if rule.judges_alone))
+    dataset = open_dataset(faulty)
+    names = [photo.name for photo in dataset.photos]
+
+    one_by_one: list[Finding] = []
+    for name in names:
+        others = exclude(dataset, {other: "not now" for other in names if other != name})
+        one_by_one += lint(others, "person", selection=alone).findings
+        (faulty / ".loratui" / "exclusions.json").unlink()
+
+    together = lint(dataset, "person", selection=alone).findings
+    assert {"IMG001", "IMG007", "FIL001"} < {finding.code for finding in together}
+    assert sorted(together, key=repr) == sorted(one_by_one, key=repr)
+
+
+def test_findings_on_single_photos_are_told_while_the_others_are_measured(faulty: Path) -> None:
+    told: list[Finding] = []
+    measured_then = []
+    done = 0
+
+    def on_progress(measured: int, total: int) -> None:
+        nonlocal done
+        done = measured
+
+    def on_findings(findings: Sequence[Finding]) -> None:
+        measured_then.append(done)
+        told.extend(findings)
+
+    suppress(open_dataset(faulty), "IMG001", ["stamp.png"], "it is all there is")
+    first = lint(open_dataset(faulty), on_progress=on_progress, on_findings=on_findings)
+    assert told and measured_then[0] < len(open_dataset(faulty).photos)
+    assert set(told) <= set(first.findings)
+
+    told.clear()
+    again = lint(open_dataset(faulty), on_findings=on_findings)
+    assert set(told) == {finding for finding in again.findings if RULES[finding.code].judges_alone}
+    assert again == first
