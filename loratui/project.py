@@ -2,19 +2,21 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation.atomic import write_text
-from curation.dataset import Dataset, open_dataset, save_captions
+from curation.dataset import Dataset, open_dataset
 from curation.errors import CurationError, StatedError
 from curation.hub import photos_folder
 from engine.rundir import RunDir, State
 from loratui.glyphs import Sign
 from loratui.monitor import Monitor
 from loratui.recipe import KIND, RESOLUTION, TRIGGER, Recipe, Setting
+from loratui.saving import Saved, write_captions
 
 if TYPE_CHECKING:
     from curation.report import Report
@@ -54,6 +56,9 @@ class Project:
         self.dataset: Dataset | None = None
         self.report: Report | None = None
         self.unsaved: dict[str, str] = {}
+        self.captioner_at_work = False  # a model writes captions into the folder now
+        self._saver = ThreadPoolExecutor(1)  # at the end of the program Python waits for what it writes
+        self._saving: Future[Saved] | None = None
         self.left_out: list[tuple[str, ...]] = []
         self.recipe = Recipe({})
         self.monitor: Monitor | None = None
@@ -86,38 +91,78 @@ class Project:
             self.report = None
 
     def save_captions(self) -> int:
-        """Write the unsaved captions; returns how many.
+        """Write the unsaved captions, after what is being written already; returns how many.
 
-        Together, or where that is refused each on its own, so that one that cannot be written holds up no other.
-        Raises CurationError then, and keeps those that were refused, here and in a file of their own.
+        Raises CurationError where some are refused, and keeps those, here and in a file of their own.
         """
-        count = len(self.unsaved)
-        if not self.dataset or not count:
+        self.take_saved()
+        if not self.dataset or not self.unsaved:
             return 0
-        try:
-            self._save(self.dataset, self.unsaved)
-        except CurationError:
-            for name, caption in list(self.unsaved.items()) if count > 1 else ():
+        saved = write_captions(self.dataset, dict(self.unsaved), self.captioner_at_work)
+        self._take(saved)
+        if saved.refused:
+            raise saved.refused
+        return len(saved.captions)
+
+    def save_in_background(self, when_done: Callable[[], object]) -> None:
+        """Begin to write the unsaved captions, unless that is going on; of 10,000 photos it takes half a second.
+
+        when_done: called in another thread when `take_saved` has an answer.
+        """
+        if self.dataset and self.unsaved and self._saving is None:
+            captions = dict(self.unsaved)
+            self._saving = self._saver.submit(write_captions, self.dataset, captions, self.captioner_at_work)
+            self._saving.add_done_callback(lambda _: when_done())
+
+    def take_saved(self) -> Saved | None:
+        """Wait for what is written in the background, and go on from it; None when there is nothing."""
+        saving, self._saving = self._saving, None
+        if saving is None:
+            return None
+        saved = saving.result()
+        self._take(saved)
+        return saved
+
+    def _take(self, saved: Saved) -> None:
+        """What was typed on while its caption was written stays unsaved."""
+        if saved.captions:
+            self.report = None
+            self.unsaved = {n: text for n, text in self.unsaved.items() if saved.captions.get(n) != text}
+            if self.dataset is saved.before:
+                self.dataset = saved.dataset
+            else:  # another step of the road read the folder meanwhile
                 with contextlib.suppress(CurationError):
-                    self._save(self.dataset, {name: caption})
+                    self.read_again()
+        if not saved.refused:
+            _kept_file(saved.dataset).unlink(missing_ok=True)
+        else:
             with contextlib.suppress(OSError):
-                self._write_unsaved(_kept_file(self.dataset))
-            raise
-        _kept_file(self.dataset).unlink(missing_ok=True)
-        return count
+                _write_captions(_kept_file(saved.dataset), self.unsaved)
 
-    def _save(self, dataset: Dataset, captions: Mapping[str, str]) -> None:
-        self.dataset = save_captions(dataset, captions)
-        self.unsaved = {name: caption for name, caption in self.unsaved.items() if name not in captions}
-        self.report = None
+    def read_again(self) -> Path | None:
+        """Read the folder anew, as `go_on_with` tells. Raises CurationError."""
+        if not self.dataset:
+            return None
+        return self.go_on_with(open_dataset(self.dataset.root, self.dataset.caption_column))
 
-    def read_again(self) -> None:
-        """Read the folder anew; unsaved captions stay. Raises CurationError."""
+    def go_on_with(self, dataset: Dataset) -> Path | None:
+        """Take the same folder as it was read just now; unsaved captions stay.
+
+        Those of photos that are gone are put into a file beside the photos, which is returned: no list shows them.
+        """
         self.report = None
-        if self.dataset:
-            self.dataset = open_dataset(self.dataset.root, self.dataset.caption_column)
-            known = {photo.name for photo in self.dataset.photos}
-            self.unsaved = {name: caption for name, caption in self.unsaved.items() if name in known}
+        self.dataset = dataset
+        known = {photo.name for photo in dataset.photos}
+        gone = {name: caption for name, caption in self.unsaved.items() if name not in known}
+        if not gone:
+            return None
+        file = dataset.root / ".loratui" / "captions-of-missing-photos.json"
+        try:
+            _write_captions(file, {**_read_captions(file), **gone})
+        except OSError:
+            return None
+        self.unsaved = {name: caption for name, caption in self.unsaved.items() if name in known}
+        return file
 
     def keep_captions(self) -> Path | None:
         """Save the captions at the end, wherever that is possible.
@@ -131,14 +176,10 @@ class Project:
             self.save_captions()
         except (StatedError, OSError):
             try:
-                return self._write_unsaved(_kept_file(self.dataset))
+                return _write_captions(_kept_file(self.dataset), self.unsaved)
             except OSError:
-                return self._write_unsaved(Path(_kept_file(self.dataset).name))
+                return _write_captions(Path(_kept_file(self.dataset).name), self.unsaved)
         return None
-
-    def _write_unsaved(self, path: Path) -> Path:
-        write_text(path, json.dumps({"version": 1, "captions": self.unsaved}, indent=1) + "\n")
-        return path
 
     def watch(self, run: RunDir) -> Monitor:
         """Turn to a run."""
@@ -170,10 +211,10 @@ class Project:
     def _captions_standing(self) -> Standing:
         if not self.dataset:
             return Standing("open", "")
-        photos = self.dataset.trainable
-        written = sum(bool(self.unsaved.get(photo.name, photo.caption)) for photo in photos)
         if self.unsaved:
             return Standing("attention", f"{len(self.unsaved)} unsaved")
+        photos = self.dataset.trainable
+        written = sum(bool(photo.caption) for photo in photos)
         covered = written == len(photos) or self.recipe.compose().config.concept.instance_prompt
         return Standing("done" if covered else "attention", f"{written}/{len(photos)}")
 
@@ -193,12 +234,22 @@ class Project:
         return Standing("done", "verified") if self.monitor.verified.ok else Standing("blocked", "not verified")
 
     def _take_kept_captions(self, dataset: Dataset) -> dict[str, str]:
-        try:
-            captions = json.loads(_kept_file(dataset).read_text("utf-8"))["captions"].items()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
         known = {photo.name for photo in dataset.photos}
-        return {name: caption for name, caption in captions if name in known and isinstance(caption, str)}
+        return {name: caption for name, caption in _read_captions(_kept_file(dataset)).items() if name in known}
+
+
+def _write_captions(path: Path, captions: Mapping[str, str]) -> Path:
+    write_text(path, json.dumps({"version": 1, "captions": captions}, indent=1) + "\n")
+    return path
+
+
+def _read_captions(path: Path) -> dict[str, str]:
+    """Captions by photo name; none from a file that is not there or not ours."""
+    try:
+        captions = json.loads(path.read_text("utf-8"))["captions"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {name: caption for name, caption in captions if isinstance(caption, str)}
 
 
 def _kept_file(dataset: Dataset) -> Path:
