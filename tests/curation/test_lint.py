@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from curation import CurationError, Finding, Report, exclude, open_dataset
 from curation.checks import RULES
@@ -167,6 +167,7 @@ def faulty(photos: Path) -> Path:
         ImageOps.expand(cat, 60).save(photos / "framed.png")
         cat.convert("CMYK").save(photos / "printed.jpg", quality=30)
         cat.resize((40, 30)).save(photos / "stamp.png")
+        cat.filter(ImageFilter.GaussianBlur(6)).save(photos / "blurred.png")
         cat.convert("RGBA").save(photos / "named.jpg", "PNG")
         ImageEnhance.Brightness(cat).enhance(0.12).save(photos / "night.png")
     (photos / "cut.png").write_bytes((photos / "cat.png").read_bytes()[:5000])
@@ -175,16 +176,16 @@ def faulty(photos: Path) -> Path:
 
 def test_rules_that_judge_alone_say_of_a_set_what_they_say_of_each_photo(faulty: Path) -> None:
     alone = Selection(select=tuple(code for code, rule in RULES.items() if rule.judges_alone))
-    dataset = open_dataset(faulty)
+    dataset, needs = open_dataset(faulty), TrainingNeeds(256)
     names = [photo.name for photo in dataset.photos]
 
     one_by_one: list[Finding] = []
     for name in names:
         others = exclude(dataset, {other: "not now" for other in names if other != name})
-        one_by_one += lint(others, "person", selection=alone).findings
+        one_by_one += lint(others, "person", needs, alone).findings
         (faulty / ".loratui" / "exclusions.json").unlink()
 
-    together = lint(dataset, "person", selection=alone).findings
+    together = lint(dataset, "person", needs, alone).findings
     assert {"IMG001", "IMG007", "FIL001"} < {finding.code for finding in together}
     assert sorted(together, key=repr) == sorted(one_by_one, key=repr)
 
