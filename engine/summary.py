@@ -33,7 +33,7 @@ MARK_BYTES = 512
 class Stored:
     """What summary.json holds. offset: bytes of events.jsonl that it tells of.  mark: proves that it is that file."""
 
-    version: Literal[1]
+    version: Literal[2]
     offset: Annotated[int, Field(ge=0)]
     mark: str
     curves: Curves
@@ -73,6 +73,15 @@ class Summary:
         kept = (pair for of_type in self._kept.values() for pair in (*of_type.first, *of_type.last))
         return [event for _, event in sorted(kept, key=lambda pair: pair[0])]
 
+    @property
+    def read(self) -> tuple[int, int]:
+        """How many bytes of the events are taken in, and how many there are."""
+        try:
+            size = self._run.events_file.stat().st_size
+        except OSError:
+            size = 0
+        return self._follower.offset, max(size, self._follower.offset)
+
     def new(self) -> Iterator[Event]:
         """The events since the last call, or since summary.json; of very many, not all steps."""
         for event in self._follower:
@@ -86,7 +95,7 @@ class Summary:
             pass
         offset = self._follower.offset
         events = [encode(event) for event in self.events]
-        stored = Stored(1, offset, _mark(self._run.events_file, offset), self.curves, events)
+        stored = Stored(2, offset, _mark(self._run.events_file, offset), self.curves, events)
         write_bytes(self._run.summary_file, STORED.dump_json(stored))
 
     def _keep(self, event: Event) -> None:

@@ -3,7 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.curves import MOST_POINTS, Curve
+from engine.curves import MOST_GROUPS, MOST_POINTS, SMOOTHINGS, Curve, Curves
+from engine.events import Started
+from tests.run_events import step
 
 
 def curve_of(values: list[float]) -> Curve:
@@ -37,3 +39,45 @@ def test_what_came_after_a_checkpoint_is_forgotten_and_drawn_anew() -> None:
     curve.cut(7)
     curve.add(8, 0.5)
     assert curve.points == [*((step, 1.0) for step in range(1, 8)), (8, 0.5)]
+
+
+def test_a_running_mean_follows_within_about_its_steps() -> None:
+    curves = Curves()
+    for number in range(1, 1001):
+        curves.take(step(number, loss=1.0 if number <= 500 else 0.0))
+    means = {steps: dict(curves.losses.mean(steps).curve.points) for steps in SMOOTHINGS}
+    assert [mean[500] for mean in means.values()] == [1.0] * len(SMOOTHINGS)
+    left = [means[steps][500 + steps] for steps in SMOOTHINGS]
+    assert all(0.3 < share < 0.4 for share in left), "after as many steps a mean has come about two thirds of the way"
+
+
+def test_each_quantity_has_its_curve_and_all_go_back_at_a_resume() -> None:
+    curves = Curves()
+    for number in range(1, 11):
+        curves.take(step(number, prior_loss=0.5, grad_norm=number, lr={"unet": 1.0, "text": 0.5}, effective_lr=1e-5))
+    curves.take(Started(name="cat", pid=1, step=7, total_steps=10, pivot_step=None, photos=4, device="CPU"))
+    drawn = {
+        "loss": curves.losses,
+        "prior loss": curves.prior_losses,
+        "mean prior loss": curves.prior_losses.mean().curve,
+        "gradient norm": curves.grad_norms,
+        "effective rate": curves.effective_lrs,
+        "UNet": curves.lrs["unet"],
+        "text": curves.lrs["text"],
+    }
+    for name, curve in drawn.items():
+        assert [number for number, _ in curve.points] == [1, 2, 3, 4, 5, 6, 7], name
+    assert curves.grad_norms.points[-1] == (7, 7)
+    assert curves.lrs["text"].points[-1] == (7, 0.5)
+
+
+def test_a_run_without_prior_preservation_has_no_curve_of_it() -> None:
+    curves = Curves()
+    curves.take(step(1, prior_loss=None))
+    assert curves.prior_losses.points == []
+
+
+def test_made_up_groups_take_no_room() -> None:
+    curves = Curves()
+    curves.take(step(1, lr={f"group {number}": 1.0 for number in range(100)}))
+    assert len(curves.lrs) == MOST_GROUPS
