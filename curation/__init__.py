@@ -3,7 +3,16 @@
 Only what is cheap to import is named here; `curation.photo` and `curation.lint` bring Pillow, numpy and opencv.
 """
 
-from curation.dataset import PHOTO_SUFFIXES, Dataset, Photo, exclude, include, open_dataset, save_captions
+from curation.dataset import (
+    PHOTO_SUFFIXES,
+    Dataset,
+    Photo,
+    exclude,
+    include,
+    open_dataset,
+    place_crops,
+    save_captions,
+)
 from curation.errors import CurationError
 from curation.report import Finding, Kind, Report, Severity, Skipped, Verdict
 
@@ -21,5 +30,6 @@ __all__ = [
     "exclude",
     "include",
     "open_dataset",
+    "place_crops",
     "save_captions",
 ]

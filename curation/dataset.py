@@ -1,4 +1,4 @@
-"""Dataset and Photo: what is on disk, and writing captions and exclusions back without losing anything."""
+"""Dataset and Photo: what is on disk, and writing captions, exclusions and crops back without losing anything."""
 
 import os
 import stat
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from curation import journal
+from curation.crops import Focus, crops_change, read_crops
 from curation.errors import CurationError
 from curation.exclusions import exclusions_change, read_exclusions
 from curation.journal import Change
@@ -25,7 +26,8 @@ class Photo:
 
     name: POSIX path relative to the dataset's root.  caption: None when nobody wrote one, or none that can be read.
     excluded: why it is left out of training, or None.  more_captions: the further lines of the caption file that
-    `caption` is the first line of; they are kept, and not trained on.
+    `caption` is the first line of; they are kept, and not trained on.  focus: the centre of the crop, where a person
+    placed it.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Photo:
     caption: str | None
     excluded: str | None
     more_captions: tuple[str, ...] = ()
+    focus: Focus | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def open_dataset(root: Path, caption_column: str = "prompt") -> Dataset:
         raise CurationError("The column file_name holds names, not captions.", "Name another column for the captions.")
     journal.recover(root)
     metadata = read_metadata(root)
-    excluded = read_exclusions(root)
+    excluded, crops = read_exclusions(root), read_crops(root)
     files = _visible_files(root)
     paths = {path.relative_to(root).as_posix(): path for path in files if _is_photo(path)}
     if not paths:
@@ -96,7 +99,7 @@ def open_dataset(root: Path, caption_column: str = "prompt") -> Dataset:
         caption, more_captions = metadata.caption(name, caption_column), ()
         if caption is None and name in sidecars and (lines := sidecars[name].lines):
             caption, more_captions = lines[0], lines[1:]
-        photos.append(Photo(name, path, caption, excluded.get(name), more_captions))
+        photos.append(Photo(name, path, caption, excluded.get(name), more_captions, crops.get(name)))
     orphans = texts - {sidecar.path for sidecar in sidecars.values()}
     return Dataset(
         root,
@@ -135,6 +138,16 @@ def include(dataset: Dataset, names: Collection[str]) -> Dataset:
     """Take photos back into training."""
     _must_know(dataset, names)
     journal.record(dataset.root, f"Take back {_listed(names)}", [exclusions_change(dataset.root, {}, names)])
+    return open_dataset(dataset.root, dataset.caption_column)
+
+
+def place_crops(dataset: Dataset, focuses: Mapping[str, Focus | None]) -> Dataset:
+    """Let training crop photos around these points; None crops one as the settings say again.
+
+    Raises CurationError for an unknown photo, and for a point outside of its photo.
+    """
+    _must_know(dataset, focuses)
+    journal.record(dataset.root, f"Place the crop of {_listed(focuses)}", [crops_change(dataset.root, focuses)])
     return open_dataset(dataset.root, dataset.caption_column)
 
 

@@ -136,6 +136,8 @@ def _of_pictures(what: str, before: Mapping[str, Picture], now: Mapping[str, Pic
             yield Difference(f"caption of {name}", one.caption, other.caption, "learned")
         if one.mask != other.mask:
             yield Difference(f"mask of {name}", _mask(one), _mask(other), "learned")
+        if one.focus != other.focus:
+            yield Difference(f"crop of {name}", _crop(one), _crop(other), "learned")
 
 
 def _described(picture: Picture) -> str:
@@ -148,6 +150,10 @@ def _size(picture: Picture) -> str:
 
 def _mask(picture: Picture) -> str:
     return f"a file, SHA-256 {picture.mask.sha256[:12]}" if picture.mask else "no file"
+
+
+def _crop(picture: Picture) -> str:
+    return f"around {picture.focus[0]:g},{picture.focus[1]:g}" if picture.focus else "as the settings say"
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from curation.crops import Focus
 from curation.errors import CurationError
 from curation.text import visible
 from engine.config import TrainConfig, sections
@@ -33,11 +34,15 @@ class Content:
 
 @dataclass(frozen=True)
 class Picture:
-    """A photo or class image. caption: "" for a class image.  mask: None without a file of its own."""
+    """A photo or class image. caption: "" for a class image.  mask: None without a file of its own.
+
+    focus: the centre of its crop, where a person placed it.
+    """
 
     content: Content
     caption: str
     mask: Content | None = None
+    focus: Focus | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,9 @@ def take_fingerprint(config: TrainConfig, examples: Sequence[Example], known: Fi
         settings=_settings(config),
         model=model_contents(config.model),
         photos={
-            example.name: Picture(photo_contents[example.name], example.caption, mask_contents.get(example.name))
+            example.name: Picture(
+                photo_contents[example.name], example.caption, mask_contents.get(example.name), example.focus
+            )
             for example in examples
         },
         class_images={name: Picture(content, "") for name, content in class_contents.items()},
@@ -111,8 +118,13 @@ def fingerprint_from_json(stored: Mapping[str, Any]) -> Fingerprint | None:
 
 
 def _picture(stored: Mapping[str, Any]) -> Picture:
-    mask = stored["mask"]
-    return Picture(Content(**stored["content"]), stored["caption"], Content(**mask) if mask else None)
+    mask, focus = stored["mask"], stored.get("focus")  # older versions of the program knew of none
+    return Picture(
+        Content(**stored["content"]),
+        stored["caption"],
+        Content(**mask) if mask else None,
+        (focus[0], focus[1]) if focus else None,
+    )
 
 
 def _settings(config: TrainConfig) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from engine.errors import each_problem
 from loratui.commands import (
     caption,
     cleanup,
+    crop,
     demo,
     doctor,
     exclude,
@@ -50,6 +51,7 @@ app.command(rich_help_panel=PHOTOS)(explain.explain)
 app.command(rich_help_panel=PHOTOS)(suppress.suppress)
 app.command(rich_help_panel=PHOTOS)(exclude.exclude)
 app.command(rich_help_panel=PHOTOS)(exclude.include)
+app.command(rich_help_panel=PHOTOS)(crop.crop)
 app.add_typer(caption.app, name="caption", rich_help_panel=PHOTOS)
 app.command(rich_help_panel=PHOTOS)(history.undo)
 app.command(rich_help_panel=PHOTOS)(history.redo)

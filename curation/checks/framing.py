@@ -86,8 +86,8 @@ class CroppedSubject(Rule):
         "are our choice. Faces from "
         "OpenCV's cascades count one degree less. Of anything else the place is an estimate, and the findings are "
         "notes. With `aspect_ratio_buckets` the crop keeps the photo's shape, and only what is wider than 4 to 1 is "
-        "judged: the few percent that the nearest bucket cuts off (7 at most) are not. Crop the photo around the "
-        "subject yourself."
+        "judged: the few percent that the nearest bucket cuts off (7 at most) are not. Place the crop around the "
+        "subject, on the Photos screen or with `loratui crop`, or crop the photo yourself."
     )
     most_cut: float = 0.1
     most_often: float = 0.1
@@ -109,19 +109,20 @@ class CroppedSubject(Rule):
 
     def _cut(self, evidence: Evidence, measured: Measured, region: Region, degree: int) -> Iterator[Finding]:
         """degree: how many degrees less severe it is than a face that a pack found."""
-        center_crop = evidence.needs.center_crop
+        is_placed = measured.photo.focus is not None
+        is_fixed = is_placed or evidence.needs.center_crop
         often = cut_by_crop(measured, region, evidence.needs, self.most_cut)
         if often > self.most_often:
             what = "the face" if evidence.kind == "person" else "what seems to be the subject"
-            place = "from the middle" if center_crop else "at a random place"
-            steps = "" if center_crop else f" in {often:.0%} of the steps"
+            place = "where it was placed" if is_placed else "from the middle" if is_fixed else "at a random place"
+            steps = "" if is_fixed else f" in {often:.0%} of the steps"
             yield self.finding(
                 [measured.name],
                 f"The crop that training takes {place} cuts into {what}{steps}.",
-                "crop it around the subject yourself",
+                "place its crop around the subject (`loratui crop`), or crop it yourself",
                 value=round(often, 2),
                 threshold=self.most_often,
-                severity=("error", "warning", "info", "info")[degree + (not center_crop)],
+                severity=("error", "warning", "info", "info")[degree + (not is_fixed)],
                 regions=[region],
             )
 
@@ -129,7 +130,7 @@ class CroppedSubject(Rule):
 def cut_by_crop(measured: Measured, region: Region, needs: TrainingNeeds, most_cut: float) -> float:
     """How often the training crop cuts more than `most_cut` off the region's length along the photo's long side.
 
-    The crop's place (engine.data) is the middle, or uniform along the long side.
+    The crop's place (engine.data) is where a person put it, the middle, or uniform along the long side.
     """
     width, height = measured.header.width, measured.header.height
     start, length = (region.left, region.width) if width >= height else (region.top, region.height)
@@ -138,8 +139,9 @@ def cut_by_crop(measured: Measured, region: Region, needs: TrainingNeeds, most_c
         return 0.0
     spared = most_cut * length
     earliest, latest = start + length - spared - (1 - room), start + spared
-    if needs.center_crop:
-        return 0.0 if earliest <= room / 2 <= latest else 1.0
+    if focus := measured.photo.focus or ((0.5, 0.5) if needs.center_crop else None):
+        place = min(max(focus[0 if width >= height else 1] - (1 - room) / 2, 0.0), room)
+        return 0.0 if earliest <= place <= latest else 1.0
     whole = max(0.0, min(latest, room) - max(earliest, 0.0))
     return 1 - whole / room
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from curation import crops
 from curation.atomic import sync, write_bytes
 from curation.dataset import Dataset
 from curation.errors import CurationError
@@ -35,7 +36,7 @@ def fill(dataset: Dataset, photos: Sequence[Rendition], folder: Path, on_progres
         return _sha256(name, content)
 
     hashes = dict(_made(dataset, photos, write, on_progress))
-    for name, content in _suppressions(dataset, photos, hashes).items():
+    for name, content in _decisions(dataset, photos, hashes).items():
         write_bytes(folder / name, content)
     sync(folder)
 
@@ -48,7 +49,7 @@ def differing(dataset: Dataset, photos: Sequence[Rendition], folder: Path, on_pr
     if names:  # before a folder of something else is read
         return sorted(names)
     hashes = dict(_made(dataset, photos, _sha256, on_progress))
-    hashes |= {name: _sha256(name, content) for name, content in _suppressions(dataset, photos, hashes).items()}
+    hashes |= {name: _sha256(name, content) for name, content in _decisions(dataset, photos, hashes).items()}
     found = made_files(folder)
     return sorted(name for name in hashes.keys() | found.keys() if hashes.get(name) != found.get(name))
 
@@ -108,6 +109,23 @@ def _made(
                 yield name, result
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _decisions(dataset: Dataset, photos: Sequence[Rendition], hashes: Mapping[str, str]) -> dict[str, bytes]:
+    """What a person decided about these photos, as files of the copy.  hashes: SHA-256 of the copies, by name."""
+    placed = {photo.name: focus for photo in photos if (focus := _focus(photo))}
+    files = {crops.FILE.as_posix(): crops.dump(placed)} if placed else {}
+    return files | _suppressions(dataset, photos, hashes)
+
+
+def _focus(rendition: Rendition) -> crops.Focus | None:
+    """The centre of the photo's crop, in what the copy keeps of the photo; None where it lies in what is cut off."""
+    if rendition.photo.focus is None:
+        return None
+    header, box = rendition.header, rendition.box
+    across = round((rendition.photo.focus[0] * header.width - box.left) / box.size[0], 4)
+    down = round((rendition.photo.focus[1] * header.height - box.top) / box.size[1], 4)
+    return (across, down) if 0 <= across <= 1 and 0 <= down <= 1 else None
 
 
 def _suppressions(dataset: Dataset, photos: Sequence[Rendition], hashes: Mapping[str, str]) -> dict[str, bytes]:

@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
+from curation.crops import Focus
+
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
 LEAST_AREA = 0.9
 WIDEST = 4.0
+MIDDLE: Focus = (0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ def bucket_sizes(resolution: int) -> tuple[Size, ...]:
     return tuple(sorted([(resolution, resolution), *oblong], key=lambda size: size[1] / size[0]))
 
 
+def crop_sizes(resolution: int, aspect_ratio_buckets: bool) -> tuple[Size, ...]:
+    """The shapes that photos are cropped to: those of the buckets, or the square alone."""
+    return bucket_sizes(resolution) if aspect_ratio_buckets else ((resolution, resolution),)
+
+
 def nearest_size(photo: Size, sizes: Iterable[Size]) -> Size:
     """The one of `sizes` whose aspect ratio is nearest to the photo's, on a logarithmic scale: it is cropped least."""
     aspect = math.log(photo[1] / photo[0])
@@ -60,6 +68,22 @@ def covering_size(photo: Size, size: Size) -> Size:
     """What the photo is resized to, up or down, so that it just covers `size`."""
     scale = max(size[0] / photo[0], size[1] / photo[1])
     return max(size[0], round(photo[0] * scale)), max(size[1], round(photo[1] * scale))
+
+
+def crop_around(photo: Size, size: Size, focus: Focus, flip: bool = False) -> Crop:
+    """The crop of shape `size` out of the covering photo whose centre is nearest to the focus, and that lies inside.
+
+    photo: upright.  flip: the same part of the mirrored photo.
+    """
+    height, width = covering_size(photo, size)
+    across, down = focus
+    left = _nearest_offset(1 - across if flip else across, width, size[1])
+    return Crop(_nearest_offset(down, height, size[0]), left, *size, flip)
+
+
+def _nearest_offset(centre: float, whole: int, length: int) -> int:
+    """In pixels; of two that are as near, the first."""
+    return min(max(math.ceil(centre * whole - length / 2 - 0.5), 0), whole - length)
 
 
 def time_ids(photo: Size, crop: Crop) -> tuple[int, int, int, int, int, int]:

@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from curation.crops import Focus
 from curation.dataset import open_dataset, photo_files
 from curation.exclusions import read_exclusions
 from curation.hub import photos_folder
@@ -16,11 +17,15 @@ from engine.settings import PriorSection
 
 @dataclass(frozen=True)
 class Example:
-    """A photo and the caption that it is trained on. name: its path in its folder, for messages."""
+    """A photo and the caption that it is trained on. name: its path in its folder, for messages.
+
+    focus: the centre of its crop, where a person placed it.
+    """
 
     name: str
     path: Path
     caption: str
+    focus: Focus | None = None
 
 
 def read_examples(config: TrainConfig) -> tuple[Example, ...]:
@@ -40,7 +45,7 @@ def read_examples(config: TrainConfig) -> tuple[Example, ...]:
                 f"{visible(photo.name)} has no caption, and there is no instance_prompt.",
                 "Set instance_prompt, e.g. 'a photo of TOK', or write captions.",
             )
-        examples.append(Example(photo.name, photo.path, caption))
+        examples.append(Example(photo.name, photo.path, caption, photo.focus))
     if not examples:
         remedy = f"See why with: loratui lint {shlex.quote(str(dataset.root))}"
         raise EngineError("Every photo is left out of training.", remedy)

@@ -13,7 +13,7 @@ from torch import Tensor
 from curation.text import visible
 from engine.chance import draw_seed, generator
 from engine.config import TrainConfig
-from engine.data.buckets import Crop, Size, bucket_sizes, covering_size, nearest_size, time_ids
+from engine.data.buckets import MIDDLE, Crop, Size, covering_size, crop_around, crop_sizes, nearest_size, time_ids
 from engine.data.captions import drawn_caption
 from engine.data.examples import Example
 from engine.data.latents import Posteriors
@@ -101,7 +101,7 @@ class Samples:
         self._data, self._posteriors, self._seed, self._purpose = data, posteriors, seed, purpose
         with ThreadPoolExecutor() as pool:
             self._measured = tuple(pool.map(measure, (example.path for example in self.examples)))
-        sizes = bucket_sizes(data.resolution) if data.aspect_ratio_buckets else [(data.resolution, data.resolution)]
+        sizes = crop_sizes(data.resolution, data.aspect_ratio_buckets)
         self._sizes = [nearest_size(measured.size, sizes) for measured in self._measured]
         groups = [[index for index, each in enumerate(self._sizes) if each == size] for size in sizes]
         self._order = Order([group for group in groups if group], data.repeats, batch_size, seed, purpose)
@@ -145,14 +145,15 @@ class Samples:
     def crop(self, index: int, position: int, size: Size | None = None) -> Crop:
         """The crop of example `index` when it stands at `position`.
 
-        With cache_latents it is one of the photo's crop_variants.  size: the crop's, instead of the photo's bucket's.
+        Around the photo's focus, where it has one, else in the middle or drawn: with cache_latents one of the photo's
+        crop_variants.  size: the crop's, instead of the photo's bucket's.
         """
         height, width = size or self._sizes[index]
+        flip = self._data.random_flip and draw_seed(self._seed, f"{self._purpose} flip", position) % 2 == 1
+        if focus := self.examples[index].focus or (MIDDLE if self._data.center_crop else None):
+            return crop_around(self._measured[index].size, (height, width), focus, flip)
         covering_height, covering_width = covering_size(self._measured[index].size, (height, width))
         rows, columns = covering_height - height, covering_width - width
-        flip = self._data.random_flip and draw_seed(self._seed, f"{self._purpose} flip", position) % 2 == 1
-        if self._data.center_crop:
-            return Crop(rows // 2, columns // 2, height, width, flip)
         purpose, place = f"{self._purpose} crop", position
         if self._data.cache_latents:
             place = draw_seed(self._seed, f"{purpose} variant", position) % self._data.crop_variants

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from curation import Finding, Kind, Report, open_dataset
+from curation import Finding, Kind, Report, open_dataset, place_crops
 from curation.face_detectors import CascadeDetector
 from curation.faces import Ability, Face, FaceDetector
 from curation.lint import Selection, TrainingNeeds, lint
@@ -181,6 +181,16 @@ def test_fac009_knows_that_buckets_keep_the_photos_shape_up_to_four_to_one(
 ) -> None:
     needs = TrainingNeeds(center_crop=True, aspect_ratio_buckets=True)
     assert bool(of(check(folder, [[AT_THE_SIDE]], needs=needs, size=size), "FAC009")) == cuts
+
+
+def test_fac009_judges_the_crop_where_it_was_placed(folder: Path) -> None:
+    (finding,) = of(check(folder, [[AT_THE_SIDE]], size=WIDE), "FAC009")
+    place_crops(open_dataset(folder), {finding.photos[0]: (0.2, 0.5)})
+    assert of(check(folder, [[AT_THE_SIDE]], size=WIDE), "FAC009") == []
+    place_crops(open_dataset(folder), {finding.photos[0]: (0.8, 0.5)})
+    (finding,) = of(check(folder, [[AT_THE_SIDE]], size=WIDE), "FAC009")
+    assert finding.severity == "error"
+    assert finding.message == "The crop that training takes where it was placed cuts into the face."
 
 
 def test_fac009_counts_as_often_as_crops_of_training_do(folder: Path) -> None:

@@ -7,7 +7,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curation.needs import WIDEST, TrainingNeeds
-from engine.data.buckets import Crop, bucket_sizes, covering_size, nearest_size, time_ids
+from engine.data.buckets import (
+    MIDDLE,
+    Crop,
+    bucket_sizes,
+    covering_size,
+    crop_around,
+    crop_sizes,
+    nearest_size,
+    time_ids,
+)
 
 # (height, width) from tall to wide: Podell et al., 2023, appendix I; the wide ones are the tall ones turned.
 TALL = [
@@ -17,6 +26,7 @@ TALL = [
 ]
 RESOLUTIONS = st.integers(8, 256).map(lambda eighths: eighths * 8)
 SIDES = st.integers(1, 8000)
+SHARES = st.floats(0, 1)
 
 
 def test_at_1024_the_shapes_are_those_that_sdxl_was_trained_on() -> None:
@@ -80,6 +90,42 @@ def test_the_resized_photo_keeps_its_aspect_ratio(height: int, width: int, resol
     resized = covering_size((height, width), (resolution, resolution))
     scale = max(resolution / height, resolution / width)
     assert math.dist(resized, (height * scale, width * scale)) < 1
+
+
+@given(SIDES, SIDES, RESOLUTIONS, st.booleans(), st.tuples(SHARES, SHARES))
+def test_a_placed_crop_lies_inside_and_no_other_is_nearer_to_its_focus(
+    height: int, width: int, resolution: int, buckets: bool, focus: tuple[float, float]
+) -> None:
+    size = nearest_size((height, width), crop_sizes(resolution, buckets))
+    covering = covering_size((height, width), size)
+    crop = crop_around((height, width), size, focus)
+    for offset, length, whole, share in (
+        (crop.left, size[1], covering[1], focus[0]),
+        (crop.top, size[0], covering[0], focus[1]),
+    ):
+        assert 0 <= offset <= whole - length
+        apart = [abs(place + length / 2 - share * whole) for place in (offset - 1, offset, offset + 1)]
+        assert offset == 0 or apart[0] >= apart[1] - 1e-6
+        assert offset == whole - length or apart[2] >= apart[1] - 1e-6
+
+
+@given(SIDES, SIDES, RESOLUTIONS)
+def test_a_crop_around_the_middle_leaves_as_much_on_both_sides(height: int, width: int, resolution: int) -> None:
+    size = (resolution, resolution)
+    covering = covering_size((height, width), size)
+    crop = crop_around((height, width), size, MIDDLE)
+    assert (crop.top, crop.left) == ((covering[0] - resolution) // 2, (covering[1] - resolution) // 2)
+
+
+@given(st.integers(0, 100), st.booleans())
+def test_a_mirrored_crop_holds_the_same_part_of_the_photo(percent: int, tall: bool) -> None:
+    photo, size = ((1500, 1000) if tall else (1000, 1500)), (512, 512)
+    focus = (percent / 100, percent / 100)
+    plain, mirrored = crop_around(photo, size, focus), crop_around(photo, size, focus, flip=True)
+    width = covering_size(photo, size)[1]
+    assert mirrored.flip and not plain.flip
+    assert mirrored.top == plain.top
+    assert abs((width - mirrored.left - size[1]) - plain.left) <= 1  # by one pixel where two are as near
 
 
 def test_time_ids_are_the_photos_size_the_crops_place_and_its_shape() -> None:

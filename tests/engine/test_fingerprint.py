@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from curation.dataset import exclude, open_dataset, save_captions
+from curation.dataset import exclude, open_dataset, place_crops, save_captions
 from engine.config import TrainConfig, sections
 from engine.data.examples import read_examples
 from engine.differences import HARMLESS, IMPOSSIBLE, Difference, differences
@@ -36,7 +36,15 @@ SETTINGS = {
 digests = st.sampled_from(["aa", "bb", "cc"])
 contents = st.builds(Content, digests, st.integers(0, 10**9), st.integers(0, 2**62))
 pictures = st.dictionaries(
-    st.text(max_size=4), st.builds(Picture, contents, st.text(max_size=8), st.none() | contents), max_size=4
+    st.text(max_size=4),
+    st.builds(
+        Picture,
+        contents,
+        st.text(max_size=8),
+        st.none() | contents,
+        st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    ),
+    max_size=4,
 )
 changes = st.fixed_dictionaries(
     {},
@@ -96,6 +104,8 @@ def test_one_of_another_version_or_from_before_a_setting_was_there(config: Confi
     stored = taken(config()).to_json()
     assert fingerprint_from_json({**stored, "version": 0}) is None
     del stored["settings"]["run.num_processes"]
+    for photo in stored["photos"].values():
+        del photo["focus"]
     assert fingerprint_from_json(stored) == taken(config())
 
 
@@ -130,6 +140,13 @@ def test_with_buckets_the_size_of_a_micro_batch_changes_the_order_of_photos(conf
     before = config(run={"train_batch_size": 2, "gradient_accumulation_steps": 2}, data=data)
     now = config(run={"train_batch_size": 1, "gradient_accumulation_steps": 4}, data=data)
     assert {each.weight for each in changed(before, now)} == {"learned"}
+
+
+def test_a_crop_that_was_placed_meanwhile_is_told(config: Config, photos: Path) -> None:
+    before = taken(config())
+    place_crops(open_dataset(photos), {"cat.png": (0.4, 0.3)})
+    (found,) = differences(before, taken(config(), before))
+    assert found == Difference("crop of cat.png", "as the settings say", "around 0.4,0.3", "learned")
 
 
 def test_photos_that_are_replaced_captioned_left_out_or_added_are_told_by_name(config: Config, photos: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from curation import open_dataset, place_crops
 from curation.photo import load_rgb
 from engine.chance import generator, order
 from engine.data.buckets import bucket_sizes, covering_size
@@ -67,6 +68,25 @@ def test_a_centre_crop_is_at_the_centre_and_flips_are_half(photos: Path, posteri
     crops = [samples.crop(index, position) for position in range(200)]
     assert {crop.left for crop in crops} == {(round(640 * RESOLUTION / 427) - RESOLUTION) // 2}
     assert 70 < sum(crop.flip for crop in crops) < 130  # 4 standard deviations around 100
+
+
+def test_a_photo_whose_crop_was_placed_is_always_cropped_there(photos: Path, posteriors: Posteriors) -> None:
+    place_crops(open_dataset(photos), {"rocket.png": (0.9, 0.5)})  # 640 x 427
+    for drawing in ({}, {"cache_latents": False}, {"center_crop": True}):
+        samples = samples_of(photos, posteriors, random_flip=True, **drawing)
+        index = index_of(samples, "rocket.png")
+        crops = [samples.crop(index, position) for position in range(40)]
+        room = round(640 * RESOLUTION / 427) - RESOLUTION
+        assert {(crop.top, crop.left) for crop in crops if not crop.flip} == {(0, room)}
+        assert {(crop.top, crop.left) for crop in crops if crop.flip} == {(0, 0)}, "it was mirrored first"
+
+
+def test_placing_one_crop_changes_no_other_photos_draws(photos: Path, posteriors: Posteriors) -> None:
+    before = samples_of(photos, posteriors)
+    place_crops(open_dataset(photos), {"rocket.png": (0.9, 0.5)})
+    now = samples_of(photos, posteriors)
+    index = index_of(now, "coffee.png")
+    assert [now.crop(index, place) for place in range(20)] == [before.crop(index, place) for place in range(20)]
 
 
 def test_time_ids_are_the_true_size_and_the_crop_that_was_taken(photos: Path, posteriors: Posteriors) -> None:
