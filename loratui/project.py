@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,7 @@ class Project:
         self.dataset: Dataset | None = None
         self.report: Report | None = None
         self.unsaved: dict[str, str] = {}
-        self.captioner_at_work = False  # a model writes captions into the folder now
+        self._sharers: list[None] = []  # one for each that writes into the folder besides, from threads
         self._saver = ThreadPoolExecutor(1)  # at the end of the program Python waits for what it writes
         self._saving: Future[Saved] | None = None
         self.left_out: list[tuple[str, ...]] = []
@@ -98,21 +98,30 @@ class Project:
         self.take_saved()
         if not self.dataset or not self.unsaved:
             return 0
-        saved = write_captions(self.dataset, dict(self.unsaved), self.captioner_at_work)
+        saved = write_captions(self.dataset, dict(self.unsaved), bool(self._sharers))
         self._take(saved)
         if saved.refused:
             raise saved.refused
         return len(saved.captions)
 
-    def save_in_background(self, when_done: Callable[[], object]) -> None:
-        """Begin to write the unsaved captions, unless that is going on; of 10,000 photos it takes half a second.
+    def begin_saving(self) -> Future[Saved] | None:
+        """Begin to write the unsaved captions in the background: of 10,000 photos that takes half a second.
 
-        when_done: called in another thread when `take_saved` has an answer.
+        `take_saved` is for when it is done.  None when there are none, or others are being written.
         """
-        if self.dataset and self.unsaved and self._saving is None:
-            captions = dict(self.unsaved)
-            self._saving = self._saver.submit(write_captions, self.dataset, captions, self.captioner_at_work)
-            self._saving.add_done_callback(lambda _: when_done())
+        if not self.dataset or not self.unsaved or self._saving is not None:
+            return None
+        self._saving = self._saver.submit(write_captions, self.dataset, dict(self.unsaved), bool(self._sharers))
+        return self._saving
+
+    @contextlib.contextmanager
+    def shared_folder(self) -> Iterator[None]:
+        """While something else of ours writes into the folder: what it changed there refuses no caption."""
+        self._sharers.append(None)
+        try:
+            yield
+        finally:
+            self._sharers.pop()
 
     def take_saved(self) -> Saved | None:
         """Wait for what is written in the background, and go on from it; None when there is nothing."""

@@ -25,12 +25,13 @@ class Saved:
     refused: CurationError | None = None
 
 
-def write_captions(dataset: Dataset, captions: Mapping[str, str], captioner_at_work: bool = False) -> Saved:
+def write_captions(dataset: Dataset, captions: Mapping[str, str], is_shared: bool = False) -> Saved:
     """Write captions by photo name; one that cannot be written holds up no other.
 
-    captioner_at_work: a model writes captions into the folder at the same time; what it changed is no refusal then.
+    is_shared: something else of ours, such as a captioning model, writes into the folder at the same time; what it
+    changed is no refusal then.
     """
-    tries = TRIES if captioner_at_work else 1
+    tries = TRIES if is_shared else 1
     try:
         return Saved(dataset, _written(dataset, captions, tries), captions)
     except CurationError as error:

@@ -30,32 +30,47 @@ class CutCaption:
     read: int
 
 
+@dataclass(frozen=True)
+class Length:
+    """How long a caption is.
+
+    tokens: without the marks of start and end.  read: those that are not cut off.  chunks: of at most 75 tokens, in
+    which these are read.
+    """
+
+    tokens: int
+    read: int
+    chunks: int
+
+
 def most_chunks(text_encoder: TextEncoderSection) -> int:
     """How many chunks of a caption are read at most."""
     return MOST_CHUNKS if text_encoder.chunk_captions else 1
 
 
-def cut_captions(captions: Mapping[str, str], config: TrainConfig, tokenizer: Path | None) -> list[CutCaption]:
-    """The captions, by photo or prompt, whose ends would be cut off, with their trigger words replaced by new tokens.
+def length_of(caption: str, config: TrainConfig, tokenizer: Path | None) -> Length:
+    """How long a caption or prompt is, with its trigger words replaced by new tokens.
 
     tokenizer: the model's own file; see `curation.clip_tokens.token_count`, which counts exactly and raises
     CurationError.
     """
     text_encoder = config.text_encoder
     triggers = config.concept.token_abstraction if text_encoder.train_text_encoder_ti else []
-    chunks = most_chunks(text_encoder)
-    cut = []
-    for name, caption in captions.items():
-        words = trigger_pattern(triggers).sub(STAND_IN, caption).split(" ")
-        counts = [
-            token_count(word, [STAND_IN], text_encoder.num_new_tokens_per_abstraction, tokenizer) for word in words
-        ]
-        tokens = sum(counts)
-        read = sum(len(chunk) for chunk in split_chunks([range(count) for count in counts])[:chunks])
-        read = min(tokens, TEXT_TOKENS) if chunks == 1 else read  # cut anywhere, also inside a word
-        if read < tokens:
-            cut.append(CutCaption(name, tokens, read))
-    return cut
+    words = trigger_pattern(triggers).sub(STAND_IN, caption).split(" ")
+    counts = [token_count(word, [STAND_IN], text_encoder.num_new_tokens_per_abstraction, tokenizer) for word in words]
+    tokens, most = sum(counts), most_chunks(text_encoder)
+    if most == 1:  # cut anywhere, also inside a word
+        return Length(tokens, min(tokens, TEXT_TOKENS), 1)
+    chunks = split_chunks([range(count) for count in counts])[:most]
+    return Length(tokens, sum(len(chunk) for chunk in chunks), len(chunks))
+
+
+def cut_captions(captions: Mapping[str, str], config: TrainConfig, tokenizer: Path | None) -> list[CutCaption]:
+    """The captions, by photo or prompt, whose ends would be cut off; arguments and errors as in `length_of`."""
+    lengths = {name: length_of(caption, config, tokenizer) for name, caption in captions.items()}
+    return [
+        CutCaption(name, length.tokens, length.read) for name, length in lengths.items() if length.read < length.tokens
+    ]
 
 
 def split_chunks(words: Sequence[Sequence[int]]) -> list[list[int]]:
