@@ -16,11 +16,16 @@ from rich.text import Text
 
 from curation.errors import CurationError
 from curation.text import visible
+from loratui.glyphs import glyphs
 
 LEAST_COLUMNS, MOST_COLUMNS = 24, 32
 """Of a small picture: fewer do not show what it is, more leave no room for a second one."""
 MOST_IN_A_ROW = 4
 GAP = 2
+MOST_BYTES = 32 * 1024
+"""That one picture may send: a second on a line of 256 kbit/s."""
+TOLERANCES = (0, 6, 12, 18, 24, 32, 48)
+"""By how much a channel of neighbouring cells may differ before a new colour is sent, finest first."""
 COLOURS = {"256", "truecolor", "windows"}
 
 
@@ -72,15 +77,29 @@ def side_by_side(row: Sequence[Shown], columns: int) -> RenderableType:
 
 def half_blocks(image: Image.Image, width: int, height: int) -> list[list[Segment]]:
     """The RGB picture, made smaller to fit `width` by `height` cells, each an upper half block on a coloured ground."""
+    scale = min(1.0, width / image.width, 2 * height / image.height)
+    size = (max(1, round(scale * image.width)), max(2, 2 * round(scale * image.height / 2)))
+    return as_half_blocks(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
+
+
+def as_half_blocks(image: Image.Image, most_bytes: int | None = None) -> list[list[Segment]]:
+    """The RGB picture as it is, two pixels to a cell, neighbours of one colour in one segment; its height is even.
+
+    most_bytes: to be sent; as many neighbours as needed become one colour, and then the picture smaller.
+    """
     import numpy as np  # 80 ms
 
-    scale = min(1.0, width / image.width, 2 * height / image.height)
-    size = (max(1, round(scale * image.width)), max(1, round(scale * image.height)))
-    pixels = np.asarray(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
-    return [
-        [Segment("▀", _style(up, down)) for up, down in zip(top, bottom, strict=True)]
-        for top, bottom in zip(pixels[::2].tolist(), pixels[1::2].tolist(), strict=False)
-    ]
+    pixels = np.asarray(image)
+    cells = np.concatenate((pixels[::2], pixels[1::2]), axis=2).tolist()
+    for tolerance in TOLERANCES:
+        runs = [_runs(line, tolerance) for line in cells]
+        if (
+            most_bytes is None
+            or sum(_bytes(colours) + 3 * count for line in runs for colours, count in line) <= most_bytes
+        ):
+            sign = glyphs().upper_half
+            return [[Segment(sign * count, _style(*colours)) for colours, count in line] for line in runs]
+    return as_half_blocks(image.resize((max(1, image.width * 7 // 8), max(2, image.height * 7 // 16 * 2))), most_bytes)
 
 
 def _drawn(picture: Image.Image | Path, columns: int) -> RenderableType:
@@ -102,5 +121,28 @@ def _half_blocks_of(path: Path, _modified: int, columns: int) -> list[list[Segme
     return half_blocks(load_rgb(path), columns, columns)
 
 
-def _style(up: list[int], down: list[int]) -> Style:
-    return Style(color=Color.from_rgb(*up), bgcolor=Color.from_rgb(*down))
+Colours = tuple[int, int, int, int, int, int]
+"""Red, green and blue of a cell's upper half, then of its lower half."""
+
+
+def _runs(line: Sequence[Sequence[int]], tolerance: int) -> list[tuple[Colours, int]]:
+    """The cells of a line in runs of nearly one colour, each with its length; the first cell gives the colour."""
+    runs: list[tuple[Colours, int]] = []
+    first, count = line[0], 0
+    for cell in line:
+        if all(abs(one - other) <= tolerance for one, other in zip(first, cell, strict=True)):
+            count += 1
+        else:
+            runs.append((tuple(first), count))  # type: ignore[arg-type]
+            first, count = cell, 1
+    runs.append((tuple(first), count))  # type: ignore[arg-type]
+    return runs
+
+
+def _bytes(colours: Colours) -> int:
+    """Of the sequences that switch these colours on and off again."""
+    return len("\x1b[38;2;;;;48;2;;;m\x1b[0m") + sum(1 + (value > 9) + (value > 99) for value in colours)
+
+
+def _style(*colours: int) -> Style:
+    return Style(color=Color.from_rgb(*colours[:3]), bgcolor=Color.from_rgb(*colours[3:]))
