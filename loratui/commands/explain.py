@@ -9,13 +9,6 @@ if TYPE_CHECKING:
     from curation.checks import Rule
     from curation.selection import Selection
 
-MENDS = {
-    "rewrite": "lint --fix",
-    "crop": "lint --fix --unsafe-fixes, by a crop",
-    "exclude": "lint --fix --unsafe-fixes",
-    None: "not automatically",
-}
-
 
 def explain(
     code: Annotated[
@@ -28,6 +21,7 @@ def explain(
 
     from curation.checks import RULES, rule
     from curation.selection import Selection
+    from loratui.explained import page
 
     selection = Selection()
     if config is not None:
@@ -39,22 +33,11 @@ def explain(
         for one in sorted(RULES.values(), key=lambda rule: rule.code):
             console.print(_line(one, selection), soft_wrap=True)
     else:
-        console.print(_page(selection.tuned(rule(code)), selection), soft_wrap=not console.is_terminal)
+        console.print(page(selection.tuned(rule(code)), selection), soft_wrap=not console.is_terminal)
 
 
 def _line(rule: "Rule", selection: "Selection") -> str:
+    from loratui.explained import kinds
+
     severity = selection.severity_of(rule.code, rule.severity)
-    return f"{rule.code}  {severity:7}  {rule.name:24}  {_kinds(rule)}"
-
-
-def _page(rule: "Rule", selection: "Selection") -> str:
-    severity = selection.severity_of(rule.code, rule.severity)
-    head = f"{rule.code} {rule.name} ({severity}; kinds: {_kinds(rule)})"
-    params = [f"{name} = {value}" for name, value in rule.params.items()]
-    return "\n".join([head, "", rule.explanation, "", *params, f"mended by: {MENDS[rule.mend]}"])
-
-
-def _kinds(rule: "Rule") -> str:
-    from curation.checks.rule import ALL_KINDS
-
-    return "all" if rule.kinds == ALL_KINDS else ", ".join(sorted(rule.kinds))
+    return f"{rule.code}  {severity:7}  {rule.name:24}  {kinds(rule)}"

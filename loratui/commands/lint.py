@@ -9,9 +9,10 @@ import typer
 from curation.formats import Format
 from curation.report import Severity
 from curation.text import visible
-from loratui.commands.mend import mend, repointing, say, show_diff
+from loratui.commands.mend import mend, say, show_diff
 from loratui.commands.options import Photos
 from loratui.progress import progress_bar
+from loratui.repointing import repointing
 
 if TYPE_CHECKING:
     from curation import Dataset, Kind, Report

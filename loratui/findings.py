@@ -1,0 +1,165 @@
+"""The findings of a report as rows of a list: by rule or by photo, filtered, under keys that outlive a new check."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from curation.report import SEVERITIES, Finding, Report, Skipped
+from curation.text import counted
+
+if TYPE_CHECKING:
+    from curation.checks import Rule
+
+Entry = Finding | Skipped
+Grouping = Literal["rule", "photo"]
+WHOLE_SET = "the whole set"
+NOT_CHECKED = "not checked"
+ORDER = {word: number for number, word in enumerate((*SEVERITIES, NOT_CHECKED))}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the list: one entry, or the head of a group that has several.
+
+    entries: the keys of what it is about.  severity: the worst of them, in a word.  title: what the line is about.
+    words: the rest of it.  is_group: whether its entries have lines of their own, unless it is folded.
+    """
+
+    entries: tuple[str, ...]
+    severity: str
+    title: str
+    words: str
+    is_group: bool = False
+    is_member: bool = False
+
+
+def keyed(report: Report) -> dict[str, Entry]:
+    """What a report says, worst first, what was not checked last; a finding has the same key in the next report."""
+    entries: dict[str, Entry] = {}
+    for entry in (*report.findings, *report.skipped):
+        key = "\n".join((entry.code, *(entry.photos if isinstance(entry, Finding) else (NOT_CHECKED,))))
+        while key in entries:  # a rule that has two things to say of a photo
+            key += "\n"
+        entries[key] = entry
+    return entries
+
+
+def matching(entries: Mapping[str, Entry], words: str) -> dict[str, Entry]:
+    """The entries in whose rule, code, severity, photos or message all of these words occur, in any case."""
+    wanted = words.lower().split()
+    if not wanted:
+        return dict(entries)
+    return {key: entry for key, entry in entries.items() if all(word in _text(entry) for word in wanted)}
+
+
+def rows(entries: Mapping[str, Entry], by: Grouping, folded: Collection[str] = ()) -> dict[str, Row]:
+    """The lines of the list by their keys, from the top.
+
+    By rule they come as in the report; by photo those at worst fault first, and a finding stands under each of its
+    photos.  A group of one is a single line.  folded: the keys of groups whose entries are not shown.
+    """
+    groups: dict[str, list[str]] = {}
+    for key, entry in entries.items():
+        for name in _groups_of(entry, by):
+            groups.setdefault(name, []).append(key)
+    names = groups if by == "rule" else sorted(groups, key=lambda name: _rank(entries, groups[name], name))
+    lines: dict[str, Row] = {}
+    for name in names:
+        keys = groups[name]
+        if len(keys) == 1:
+            lines[f"{name}\n{keys[0]}"] = _single(name, keys[0], entries[keys[0]], by)
+            continue
+        lines[name] = _head(name, keys, [entries[key] for key in keys], by)
+        if name not in folded:
+            lines |= {f"{name}\n{key}": _member(key, entries[key], by) for key in keys}
+    return lines
+
+
+def severity_word(entry: Entry) -> str:
+    """How bad it is, or that it is not known."""
+    return entry.severity if isinstance(entry, Finding) else NOT_CHECKED
+
+
+def rule_of(entry: Entry) -> "Rule":
+    """The rule that speaks."""
+    from curation.checks import rule  # 200 ms, and no screen but this one needs it
+
+    return rule(entry.code)
+
+
+def rule_name(entry: Entry) -> str:
+    """The rule in a word."""
+    return entry.rule if isinstance(entry, Finding) else rule_of(entry).name
+
+
+def photos_of(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """The different photos that they name."""
+    return tuple(dict.fromkeys(name for finding in findings for name in finding.photos))
+
+
+def staying(finding: Finding) -> tuple[str, ...]:
+    """The photos of a group that stay when the others are left out; none where each photo is at fault itself."""
+    return finding.photos[: rule_of(finding).keeps]
+
+
+def leaving(findings: Iterable[Finding]) -> dict[str, str]:
+    """The photos that leaving out is about, each with its reason; of copies and of one place the first stay."""
+    reasons: dict[str, str] = {}
+    for finding in findings:
+        for name in finding.photos[rule_of(finding).keeps :]:
+            reasons.setdefault(name, f"{finding.code} {finding.rule}")
+    return reasons
+
+
+def merged(report: Report, findings: Sequence[Finding]) -> Report:
+    """A report that is not complete, with more findings, sorted as a complete one."""
+    from curation.checks import RULES
+
+    rules = {code: number for number, code in enumerate(RULES)}
+    both = sorted((*report.findings, *findings), key=lambda one: (ORDER[one.severity], rules[one.code]))
+    return Report(report.dataset, report.photos, tuple(both), report.skipped, report.excluded)
+
+
+def _groups_of(entry: Entry, by: Grouping) -> Iterator[str]:
+    if by == "rule" or isinstance(entry, Skipped):
+        yield entry.code
+    else:
+        yield from entry.photos or (WHOLE_SET,)
+
+
+def _rank(entries: Mapping[str, Entry], keys: Sequence[str], name: str) -> tuple[int, str]:
+    return min(ORDER[severity_word(entries[key])] for key in keys), name
+
+
+def _head(name: str, keys: Sequence[str], entries: Sequence[Entry], by: Grouping) -> Row:
+    severity = min(map(severity_word, entries), key=ORDER.__getitem__)
+    if by == "photo" and isinstance(entries[0], Finding):
+        return Row(tuple(keys), severity, name, ", ".join(dict.fromkeys(map(rule_name, entries))), is_group=True)
+    photos = photos_of(entry for entry in entries if isinstance(entry, Finding))
+    counts = f"{counted(len(entries), 'finding')}, {counted(len(photos), 'photo')}"
+    return Row(tuple(keys), severity, f"{name} {rule_name(entries[0])}", counts, is_group=True)
+
+
+def _single(name: str, key: str, entry: Entry, by: Grouping) -> Row:
+    if isinstance(entry, Skipped):
+        return Row((key,), NOT_CHECKED, f"{entry.code} {rule_name(entry)}", entry.reason)
+    if by == "photo":
+        return Row((key,), entry.severity, name, f"{entry.code} {entry.rule}: {entry.message}")
+    return Row((key,), entry.severity, f"{entry.code} {entry.rule}", f"{_photos(entry)}: {entry.message}")
+
+
+def _member(key: str, entry: Entry, by: Grouping) -> Row:
+    words = entry.reason if isinstance(entry, Skipped) else entry.message
+    title = f"{entry.code} {rule_name(entry)}" if by == "photo" or isinstance(entry, Skipped) else _photos(entry)
+    return Row((key,), severity_word(entry), title, words, is_member=True)
+
+
+def _photos(finding: Finding) -> str:
+    more = f" +{len(finding.photos) - 1}" if len(finding.photos) > 1 else ""
+    return f"{finding.photos[0]}{more}" if finding.photos else WHOLE_SET
+
+
+def _text(entry: Entry) -> str:
+    photos = entry.photos if isinstance(entry, Finding) else ()
+    message = entry.message if isinstance(entry, Finding) else entry.reason
+    return " ".join((severity_word(entry), entry.code, rule_name(entry), *(photos or (WHOLE_SET,)), message)).lower()
