@@ -13,10 +13,13 @@ from engine.preflight.machine import GpuMemory
 from engine.preflight.space import Disk
 from engine.sizes import gigabytes
 from engine.text.sample_prompts import sample_prompts
+from loratui.live import duration
 
 JSON_VERSION = 1
 WORTH_NAMING = 50 * 10**6  # bytes: smaller parts of what goes to disk are not named
 Row = tuple[str, str]
+Pace = tuple[float, str]
+"""Seconds a step of a run like the one that is planned, and that run's name."""
 
 
 def plan_rows(config: TrainConfig, plan: Plan) -> Iterator[Row]:
@@ -34,6 +37,16 @@ def plan_rows(config: TrainConfig, plan: Plan) -> Iterator[Row]:
         yield "optimizer", f"{optimizer.optimizer}, {rates}, {optimizer.lr_scheduler}"
 
 
+def time_row(config: TrainConfig, plan: Plan, pace: Pace | None) -> Row:
+    """How long the steps take, and what that costs.  config: resolved."""
+    if pace is None:
+        return "time", "not known before a run like this was timed here; its rehearsal tells"
+    seconds = pace[0] * plan.total_steps
+    price = config.run.price_per_hour
+    cost = "" if price is None else f", about {seconds / 3600 * price:.2f} at {price:g} an hour"
+    return "time", f"about {duration(seconds)}{cost} ({pace[0]:.2g} s a step, as in {pace[1]})"
+
+
 def machine_rows(found: Examination) -> Iterator[Row]:
     """What a run takes from the machine."""
     yield "model", _model(found)
@@ -45,7 +58,7 @@ def machine_rows(found: Examination) -> Iterator[Row]:
         yield "GPU memory", _gpu_memory(found.gpu)
 
 
-def rows(found: Examination) -> Iterator[Row]:
+def rows(found: Examination, pace: Pace | None = None) -> Iterator[Row]:
     """All of it, as `train --dry-run` prints it."""
     if found.dataset:
         own = sum(bool(photo.caption) for photo in found.dataset.trainable)
@@ -55,13 +68,14 @@ def rows(found: Examination) -> Iterator[Row]:
         yield "starts from", found.config.lora.init_from
     if found.plan:
         yield from plan_rows(found.config, found.plan)
+        yield time_row(found.config, found.plan, pace)
     yield from machine_rows(found)
     if found.config.sample.num_validation_images:
         for prompt in sample_prompts(found.config):
             yield "sample prompt", prompt
 
 
-def as_json(found: Examination) -> dict[str, Any]:
+def as_json(found: Examination, pace: Pace | None = None) -> dict[str, Any]:
     """The same for a script: `loratui train --dry-run --json`."""
     estimate = found.gpu.estimate if found.gpu else None
     return {
@@ -70,6 +84,7 @@ def as_json(found: Examination) -> dict[str, Any]:
         "problems": [{"problem": each.problem, "remedy": each.remedy} for each in found.problems],
         "warnings": list(found.warnings),
         "plan": asdict(found.plan) if found.plan else None,
+        "pace": {"seconds_per_step": pace[0], "run": pace[1]} if pace else None,
         "class_images": asdict(found.class_images) if found.class_images else None,
         "sample_prompts": list(sample_prompts(found.config)),
         "models_to_fetch": list(found.to_fetch),

@@ -91,13 +91,25 @@ def typed(section: str, key: str, value: str) -> Any:
     if get_origin(annotation) is dict:
         return _table(key, value)
     if any(get_origin(kind) is list for kind in (annotation, *get_args(annotation))):
-        return [part.strip() for part in value.split(",") if part.strip()]
+        return (
+            _list(key, value) if value.startswith("[") else [part.strip() for part in value.split(",") if part.strip()]
+        )
     lowered = value.lower() if key in ("optimizer", "mixed_precision", "lr_scheduler") else value
     try:
         return TypeAdapter(annotation).validate_strings(lowered)
     except ValidationError as error:
         problem = error.errors()[0]["msg"].lower()
         raise ConfigError(f"--{key} {value!r} does not fit: {problem}.", f"{key}: {setting.description}") from None
+
+
+def _list(key: str, value: str) -> list[Any]:
+    """A list as TOML writes it: `["with, a comma", "without"]`. Raises ConfigError."""
+    try:
+        return list(tomlkit.parse(f"list = {value}").unwrap()["list"])
+    except (TOMLKitError, ValueError):
+        raise ConfigError(
+            f"--{key} {value!r} is not a list.", f'Write words with commas between, or {key}=["A", "B"].'
+        ) from None
 
 
 def _table(key: str, value: str) -> dict[str, Any]:

@@ -1,9 +1,14 @@
 """lora.toml in the making: what was typed, checked as one types, and the text that a script can run."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin
+
+import tomlkit
 
 from curation.errors import StatedError
 from curation.text import visible
@@ -45,10 +50,27 @@ class Setting:
         return sections()[self.section].model_fields[self.key].description or ""
 
     @property
+    def name(self) -> str:
+        """As lora.toml's readers write it."""
+        return f"{self.section}.{self.key}"
+
+    @property
     def choices(self) -> tuple[str, ...]:
-        """The values to choose from; empty for a setting that is typed."""
-        annotation = sections()[self.section].model_fields[self.key].annotation
-        return get_args(annotation) if get_origin(annotation) is Literal else ()
+        """The values to choose from, as one would type them; empty for a setting that is typed."""
+        annotation: Any = sections()[self.section].model_fields[self.key].annotation
+        kinds = get_args(annotation) if NoneType in get_args(annotation) else (annotation,)
+        if len([kind for kind in kinds if kind is not NoneType]) > 1:
+            return ()
+        unset = ("none",) if NoneType in kinds else ()
+        if bool in kinds:
+            return (*unset, "False", "True")
+        words = next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
+        return (*unset, *words) if words else ()
+
+    @property
+    def default(self) -> str:
+        """The value where neither a preset nor anybody gives one, as one would type it."""
+        return _as_text(sections()[self.section].model_fields[self.key].default)
 
 
 KIND = Setting("concept", "kind", "Kind")
@@ -73,6 +95,14 @@ MAIN_SETTINGS = (
 )
 
 
+@cache
+def all_settings() -> tuple[Setting, ...]:
+    """Every setting: those that matter first, then the others in the order of lora.toml, labelled by their keys."""
+    main = {setting.name for setting in MAIN_SETTINGS}
+    every = [Setting(section, key, key) for section, model in sections().items() for key in model.model_fields]
+    return (*MAIN_SETTINGS, *(setting for setting in every if setting.name not in main))
+
+
 class Recipe:
     """What was chosen for a folder of photos, on top of preset and defaults.
 
@@ -82,6 +112,7 @@ class Recipe:
     def __init__(self, chosen: Mapping[str, Mapping[str, Any]]) -> None:
         self._chosen = {section: dict(values) for section, values in chosen.items()}
         self.problems: dict[Setting, StatedError] = {}
+        self._mistyped: dict[Setting, str] = {}
         self._composed: Composed | None = None
 
     @classmethod
@@ -106,6 +137,7 @@ class Recipe:
         """Take what was typed for a setting; empty text goes back to the preset's or the default value."""
         self._composed = None
         self.problems.pop(setting, None)
+        self._mistyped.pop(setting, None)
         self._chosen.get(setting.section, {}).pop(setting.key, None)
         if not text.strip():
             return
@@ -113,14 +145,22 @@ class Recipe:
             value = typed(setting.section, setting.key, text.strip())
             compose(flags={setting.section: {setting.key: value}})
         except StatedError as error:
-            self.problems[setting] = error
+            self.problems[setting], self._mistyped[setting] = error, text
         else:
             self._chosen.setdefault(setting.section, {})[setting.key] = value
 
     def text(self, setting: Setting) -> str:
-        """What was chosen for a setting, as one would type it; empty when nothing was."""
+        """What was typed for a setting, whether it fits or not; empty when nothing was."""
+        if setting in self._mistyped:
+            return self._mistyped[setting]
         values = self._chosen.get(setting.section, {})
         return _as_text(values[setting.key]) if setting.key in values else ""
+
+    def origin(self, setting: Setting) -> str:
+        """Where the value in effect is from: yours, a preset's name, another setting that implies it, or default."""
+        if setting.key in self._chosen.get(setting.section, {}):
+            return "yours"
+        return self.compose().origins[setting.name].removeprefix("preset ")
 
     def value_text(self, setting: Setting) -> str:
         """The value in effect for a setting, as one would type it."""
@@ -143,6 +183,14 @@ class Recipe:
         """Everything that is wrong: fields, and settings that contradict each other."""
         return (*self.problems.values(), *contradictions(self.compose().config))
 
+    def command_line(self) -> str:
+        """The same as flags of `loratui train`, in one line for a shell."""
+        words = ["loratui", "train"]
+        for values in self._chosen.values():
+            for key, value in values.items():
+                words.append(f"--{key}={as_flag(value)}")
+        return shlex.join(words)
+
     def toml(self) -> str:
         """The text of lora.toml: the settings that matter first, and all that were chosen."""
         chosen = {f"{section}.{key}" for section, values in self._chosen.items() for key in values}
@@ -150,10 +198,19 @@ class Recipe:
 
 
 def _as_text(value: Any) -> str:
+    """For a field: short, and with control characters spelled out."""
+    return f"{value:g}" if isinstance(value, float) else visible(as_flag(value))
+
+
+def as_flag(value: Any) -> str:
+    """A setting's value as `typed` reads it, to the bit. Lists and tables are TOML's where commas would not do."""
     if value is None:
         return "none"
     if isinstance(value, list):
-        return visible(", ".join(value))
-    if isinstance(value, float):
-        return f"{value:g}"
-    return visible(str(value))
+        plain = all(part == part.strip() != "" and "," not in part and not part.startswith("[") for part in value)
+        return ", ".join(value) if plain and value else tomlkit.item(value).as_string()
+    if isinstance(value, dict):
+        table = tomlkit.inline_table()
+        table.update(value)
+        return table.as_string()
+    return str(value)

@@ -53,6 +53,29 @@ def init(
     typer.echo(visible(f"Next: {lint}, then: {train}"), err=True)
 
 
+@config_app.command("explain")
+def explain(
+    setting: Annotated[str, typer.Argument(help="Its key, such as rank, or section.key.", show_default=False)],
+) -> None:
+    """Say what a setting means, its default, what the presets make of it and why, and the guide's advice."""
+    from engine.advice import guide_says, presets_that_set
+    from engine.config import nearest
+    from engine.errors import ConfigError
+    from loratui.recipe import all_settings
+
+    found = next((each for each in all_settings() if setting in (each.key, each.name)), None)
+    if found is None:
+        near = nearest(setting, [each.key for each in all_settings()])
+        raise ConfigError(f"There is no setting '{setting}'{near}.", "`loratui config show` lists all of them.")
+    typer.echo(f"{found.name} = {found.default}\n  {found.meaning}")
+    if found.choices:
+        typer.echo(f"  One of {', '.join(found.choices)}.")
+    for kind, (value, source) in presets_that_set(found.name).items():
+        typer.echo(f"  preset {kind}: {value}" + (f" ({source})" if source else ""))
+    if said := guide_says(found.name):
+        typer.echo(f"  The guide, {said}")
+
+
 @config_app.command("show")
 def show(
     config: Annotated[Path | None, typer.Argument(help="A lora.toml; the defaults without one.")] = None,

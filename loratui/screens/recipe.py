@@ -1,31 +1,38 @@
-"""Recipe: the settings that matter, what they come to, and the lora.toml that holds them."""
+"""Recipe: every setting with its meaning, what they come to, and the lora.toml and command line that hold them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
-from textual import work
+from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.timer import Timer
-from textual.widgets import Static
+from textual.widgets import Input, Label, Static
 
 from curation.atomic import write_text
 from curation.errors import StatedError
 from curation.text import visible
-from engine.config import TrainConfig
-from engine.plan import plan, resolve
-from engine.preflight import Examination, examine
+from engine.advice import guide_says, presets_that_set
+from engine.preflight import examine
 from engine.rundir import RunDir
 from engine.start import start_run
-from loratui.examined import machine_rows, plan_rows
+from engine.text.sample_prompts import sample_prompts
+from loratui.jobs import Job
+from loratui.overview import measured_pace
 from loratui.project import CONFIG_FILE
-from loratui.recipe import MAIN_SETTINGS, Setting
+from loratui.recipe import KIND, MAIN_SETTINGS, Setting, all_settings, as_flag
 from loratui.screens.confirm import ConfirmScreen
+from loratui.screens.presets import PresetsScreen
+from loratui.screens.recipe_plan import Examined, plan_text, told
+from loratui.screens.sample_prompts import SamplePromptsScreen
 from loratui.screens.step import StepScreen
-from loratui.widgets.setting_row import SettingRow
+from loratui.widgets.row_list import Cell, Column, RowList
 
 TYPING_SECONDS = 0.6  # without a key, before photos, disk and memory are looked at again
+SAMPLE_PROMPT = Setting("sample", "validation_prompt", "Sample prompt")
+MORE_SAMPLE_PROMPTS = Setting("sample", "validation_prompts", "validation_prompts")
+BY_NAME = {setting.name: setting for setting in all_settings()}
 
 
 class RecipeScreen(StepScreen):
@@ -37,8 +44,20 @@ class RecipeScreen(StepScreen):
     mode = "recipe"
     CSS_PATH = "recipe.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("w", "write", "Write lora.toml", tooltip="Write lora.toml into the current folder"),
-        Binding("s", "start", "Start the run", tooltip="Check everything once more, and start training"),
+        Binding("slash", "search", "Search", id="recipe.search", tooltip="Find a setting by its name or its meaning"),
+        Binding("p", "presets", "Presets", id="recipe.presets", tooltip="The kinds side by side, and their numbers"),
+        Binding("m", "prompts", "Samples", id="recipe.prompts", tooltip="Choose the prompts of the sample pictures"),
+        Binding("w", "write", "Write", id="recipe.write", tooltip="Write lora.toml into the current folder"),
+        Binding("s", "start", "Start", id="recipe.start", tooltip="Check everything once more, and start training"),
+        Binding(
+            "e", "edit", "Edit", id="recipe.edit", show=False, tooltip="Type the value, also with enter; esc is done"
+        ),
+        Binding("right,l", "turn(1)", "Next choice", id="recipe.next", show=False, tooltip="The next of a few values"),
+        Binding("left,h", "turn(-1)", "Last choice", id="recipe.last", show=False, tooltip="The one before it"),
+        Binding("d", "reset", "Default", id="recipe.reset", show=False, tooltip="Back to the preset's or the default"),
+        Binding("v", "view", "Plan/settings", id="recipe.view", show=False, tooltip="More room for plan and lora.toml"),
+        Binding("y", "copy_toml", "Copy", id="recipe.copy", show=False, tooltip="Copy the lora.toml that is shown"),
+        Binding("Y", "copy_command", "Copy command", id="recipe.copy_command", show=False, tooltip="Copy it as flags"),
     ]
 
     class RunStarted(Message):
@@ -49,113 +68,234 @@ class RecipeScreen(StepScreen):
             self.run = run
             self.warnings = warnings
 
-    class Examined(Message, bubble=False):
-        """The checks of a recipe are done."""
-
-        def __init__(self, found: Examination, toml: str) -> None:
-            super().__init__()
-            self.found = found
-            self.toml = toml
-
-    class StartRefused(Message, bubble=False):
-        """The run could not be started."""
-
-        def __init__(self, error: StatedError) -> None:
-            super().__init__()
-            self.error = error
-
     def compose_body(self) -> Iterator:
         with Horizontal(classes="panes"):
             with Vertical(classes="panel", id="settings"):
-                with VerticalScroll(can_focus=False):
-                    for setting in MAIN_SETTINGS:
-                        yield SettingRow(setting, self.project.recipe)
+                yield Input(placeholder="/ finds a setting by name or meaning", compact=True, id="search")
+                columns = (Column("Setting", 24), Column("Value"), Column("From", 9, least=50))
+                yield RowList(columns, id="rows")
+                with Horizontal(classes="field", id="value-field"):
+                    yield Label(id="value-label", markup=False)
+                    yield Input(compact=True, id="value")
                 yield Static(id="meaning", classes="hint", markup=False)
-            with Vertical():
+            with Vertical(id="outcome"):
                 with VerticalScroll(classes="panel", id="plan"):
                     yield Static(id="plan-text", markup=False)
                 with VerticalScroll(classes="panel", id="toml"):
                     yield Static(id="toml-text", markup=False)
+                with VerticalScroll(classes="panel", id="command"):
+                    yield Static(id="command-text", markup=False)
 
     def on_mount(self) -> None:
         self._written: str | None = None
         self._starting = False
-        self._setting: Setting | None = None
-        self._found: Examination | None = None
+        self._found: Examined | None = None
         self._examined = ""
+        self._examining: Job | None = None
         self._typing: Timer | None = None
-        self.query_one("#settings").border_title = "Settings"
-        self.query_one("#plan").border_title = "Plan"
-        self.query_one("#toml").border_title = str(CONFIG_FILE)
-        self.query(SettingRow).first().children[1].focus()
+        titles = {"settings": "Settings", "plan": "Plan", "toml": str(CONFIG_FILE), "command": "The same as a command"}
+        for id, title in titles.items():
+            self.query_one(f"#{id}").border_title = title
+        self._show_settings()
+        self._rows.focus()
+
+    @property
+    def _rows(self) -> RowList:
+        return self.query_one("#rows", RowList)
+
+    @property
+    def _setting(self) -> Setting | None:
+        """The one under the cursor."""
+        return BY_NAME.get(self._rows.key or "")
 
     def on_screen_resume(self) -> None:
         self._examined = ""  # photos or captions may be others by now
         super().on_screen_resume()
 
     def draw(self) -> None:
+        self._rows.redraw(*self._rows.keys)
+        self._draw_value()
+        self._draw_outcome()
+
+    # The settings
+
+    def _show_settings(self) -> None:
+        """The settings that the search finds; all of them, those that matter first, without one."""
+        words = self.query_one("#search", Input).value.lower().split()
+        found = [name for name, setting in BY_NAME.items() if all(word in _described(setting) for word in words)]
+        self._rows.show(found, self._cells)
+        self.query_one("#settings").border_subtitle = f"{len(found)} of {len(BY_NAME)}"
+        self._draw_value()
+
+    def _cells(self, name: str) -> tuple[Cell, Cell, Cell]:
+        setting, recipe = BY_NAME[name], self.project.recipe
+        label = setting.label if setting in MAIN_SETTINGS else name
+        if setting in recipe.problems:
+            return label, f"\N{BALLOT X} {recipe.text(setting)}", "mend"
+        value = recipe.value_text(setting) or "unset"
+        origin = recipe.origin(setting)
+        return label, Text(value, "bold") if origin == "yours" else value, origin
+
+    def on_row_list_highlighted(self) -> None:
+        self._draw_value()
+
+    def on_row_list_chosen(self) -> None:
+        self.action_edit()
+
+    def _draw_value(self) -> None:
+        """The field and the words about the setting under the cursor."""
+        setting, recipe, field = self._setting, self.project.recipe, self.query_one("#value", Input)
+        field.disabled = setting is None
+        if setting is None:
+            self._say_meaning("No setting has these words in its name or meaning: esc, then / and others.")
+            return
+        self.query_one("#value-label", Label).update(setting.key)
+        if not field.has_focus:
+            with field.prevent(Input.Changed):
+                field.value = recipe.text(setting)
+        field.placeholder = recipe.value_text(setting) or "unset"
+        problem = recipe.problems.get(setting)
+        self._say_meaning(problem.problem if problem else _advice(setting), wrong=problem is not None)
+
+    def _say_meaning(self, text: str, wrong: bool = False) -> None:
+        hint = self.query_one("#meaning", Static)
+        hint.set_class(wrong, "-wrong")
+        hint.update(visible_lines(text))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input.id == "search":
+            self._show_settings()
+        elif self._setting and event.input.has_focus:
+            self._choose(self._setting, event.value)
+
+    def on_input_submitted(self) -> None:
+        self._rows.focus()
+
+    def _choose(self, setting: Setting, text: str) -> None:
+        self.project.choose(setting, text)
+        self._rows.redraw(*(self._rows.keys if setting == KIND else [setting.name]))
+        self._draw_value()
+        self._draw_outcome()
+        self.draw_standings()
+
+    def action_search(self) -> None:
+        self.query_one("#search").focus()
+
+    def action_edit(self) -> None:
+        """Type the value of the setting under the cursor; of a few values take the next one."""
+        if self._setting and self._setting.choices:
+            self.action_turn(1)
+        elif self._setting:
+            self.query_one("#value").focus()
+
+    def action_turn(self, by: int) -> None:
+        """Take the next value, or the one before, of a setting that has few."""
+        setting = self._setting
+        if setting is None or not setting.choices:
+            return
+        value = self.project.recipe.value_text(setting) or "none"
+        place = setting.choices.index(value) if value in setting.choices else 0
+        self._choose(setting, setting.choices[(place + by) % len(setting.choices)])
+
+    def action_reset(self) -> None:
+        """Back to the preset's value, or the default."""
+        if self._setting:
+            self._choose(self._setting, "")
+
+    def action_leave_field(self) -> None:
+        """Back to the list; out of the search, to all settings."""
+        search = self.query_one("#search", Input)
+        if search.has_focus:
+            search.clear()
+        self._rows.focus()
+
+    def action_presets(self) -> None:
+        kind = self.project.recipe.compose().config.concept.kind
+        self.app.push_screen(PresetsScreen(kind), lambda kind: self._choose(KIND, kind) if kind else None)
+
+    def action_prompts(self) -> None:
+        """Offer prompts that suit the kind, besides those that were chosen."""
+        config = self.project.recipe.compose().config
+        chosen = [config.sample.validation_prompt, *config.sample.validation_prompts]
+        unset = config.sample.model_copy(update={"validation_prompt": None, "validation_prompts": []})
+        offered = sample_prompts(config.model_copy(update={"sample": unset}))
+        taken = [prompt for prompt in chosen if prompt]
+        self.app.push_screen(SamplePromptsScreen(offered, taken), self._take_prompts)
+
+    def _take_prompts(self, prompts: list[str] | None) -> None:
+        if prompts is not None:
+            self._choose(SAMPLE_PROMPT, prompts[0] if prompts else "")
+            self._choose(MORE_SAMPLE_PROMPTS, as_flag(prompts[1:]) if prompts[1:] else "")
+
+    # What they come to
+
+    def _draw_outcome(self) -> None:
         recipe, dataset = self.project.recipe, self.project.dataset
-        for row in self.query(SettingRow):
-            row.show(recipe)
-        self._draw_meaning()
         toml = recipe.toml()
         problems = recipe.all_problems()
         found = self._found if self._examined == toml else None
         if problems:
-            text = _told(problems)
+            text = told(problems)
         elif dataset is None:
             text = "No photos are open: press 1 and name their folder."
         elif not dataset.trainable:
             text = "Every photo is left out: there is nothing to train on."
         else:
-            text = _plan_text(recipe.compose().config, len(dataset.trainable), found)
+            config = recipe.compose().config
+            text = plan_text(config, len(dataset.trainable), found)
             self._examine_soon()
-        self.query_one("#plan").set_class(bool(problems or (found and found.problems)), "-wrong")
-        self.query_one("#plan-text", Static).update(visible_lines(text))
-        self.query_one("#toml-text", Static).update(visible_lines(toml))
+        self.query_one("#plan").set_class(bool(problems or (found and found.examination.problems)), "-wrong")
+        self._update("plan-text", text)
+        self._update("toml-text", toml)
+        self._update("command-text", recipe.command_line())
+
+    def _update(self, id: str, text: str) -> None:
+        shown, text = self.query_one(f"#{id}", Static), visible_lines(text)
+        if shown.content != text:
+            shown.update(text)
 
     def _examine_soon(self) -> None:
         """Examine the recipe when nothing has been typed for a moment, unless it was examined as it is."""
         if self._typing:
             self._typing.stop()
         if self._examined != self.project.recipe.toml():
-            self._typing = self.set_timer(TYPING_SECONDS, self._begin_to_examine)
+            self._typing = self.set_timer(TYPING_SECONDS, self._examine)
 
-    def _begin_to_examine(self) -> None:
-        recipe = self.project.recipe
-        self._examine(recipe.compose().config, recipe.toml())
+    def _examine(self) -> None:
+        recipe, runs_dir = self.project.recipe, self.project.runs_dir
+        config, toml = recipe.compose().config, recipe.toml()
+        if self._examining:
+            self._examining.cancel()
 
-    @work(thread=True, exclusive=True, group="examine", exit_on_error=False)
-    def _examine(self, config: TrainConfig, toml: str) -> None:
-        try:
-            found = examine(config, self.project.runs_dir)
-        except (StatedError, OSError) as error:  # e.g. a folder of class images that may not be read
-            self.app.call_from_thread(self.tell, _stated(error))
-        else:
-            self.post_message(self.Examined(found, toml))
+        def look(_: Job) -> Examined | StatedError:
+            try:
+                found = examine(config, runs_dir)
+                return Examined(found, measured_pace(found.config, runs_dir))
+            except (StatedError, OSError) as error:  # e.g. a folder of class images that may not be read
+                return _stated(error)
 
-    def on_recipe_screen_examined(self, message: Examined) -> None:
-        self._found, self._examined = message.found, message.toml
-        if not self._starting:
-            self.draw()
+        def take(found: Examined | StatedError) -> None:
+            if isinstance(found, StatedError):
+                self.tell(found)
+                return
+            self._found, self._examined = found, toml
+            if not self._starting:
+                self._draw_outcome()
 
-    def on_setting_row_typed(self, event: SettingRow.Typed) -> None:
-        self.project.choose(event.setting, event.text)
-        self.draw()
-        self.draw_standings()
+        self._examining = self.start_job("Looking at photos, model, disk and memory", look, take)
 
-    def on_descendant_focus(self) -> None:
-        row = next((row for row in self.query(SettingRow) if row.has_focus_within), None)
-        self._setting = row.setting if row else None
-        self._draw_meaning()
+    def action_view(self) -> None:
+        """Give the room of the settings to what they come to, or back."""
+        self.toggle_class("-outcome")
+        self.query_one("#toml" if self.has_class("-outcome") else "#rows").focus()
 
-    def _draw_meaning(self) -> None:
-        if self._setting is None:
-            return
-        problem = self.project.recipe.problems.get(self._setting)
-        hint = self.query_one("#meaning", Static)
-        hint.set_class(problem is not None, "-wrong")
-        hint.update(visible(problem.problem if problem else f"{self._setting.key}: {self._setting.meaning}"))
+    def action_copy_toml(self) -> None:
+        self.app.copy_to_clipboard(self.project.recipe.toml())
+
+    def action_copy_command(self) -> None:
+        self.app.copy_to_clipboard(self.project.recipe.command_line())
+
+    # Writing and starting
 
     def action_write(self) -> None:
         """Write lora.toml; ask before another file than the one written here is replaced."""
@@ -175,10 +315,12 @@ photos; its comments are not."
         try:
             write_text(CONFIG_FILE, text)
         except OSError as error:
-            self.notify(f"{CONFIG_FILE} cannot be written: {error.strerror}.", severity="error", markup=False)
+            self.tell(
+                StatedError(f"{CONFIG_FILE} cannot be written: {error.strerror}.", "Start loratui in another folder.")
+            )
             return
         self._written = text
-        self.notify(f"Wrote {CONFIG_FILE.absolute()}", markup=False)
+        self.notify(visible(f"Wrote {CONFIG_FILE.absolute()}"), markup=False)
 
     def action_start(self) -> None:
         """Start the run, unless something is wrong; ask when the checks found errors."""
@@ -197,25 +339,39 @@ photos; its comments are not."
 
     def _begin(self) -> None:
         self._starting = True
-        self.query_one("#plan-text", Static).update("Checking photos, captions and model, then starting the worker ...")
-        self._start(self.project.recipe.compose().config)
+        config, runs_dir = self.project.recipe.compose().config, self.project.runs_dir
 
-    @work(thread=True, exclusive=True, group="start", exit_on_error=False)
-    def _start(self, config: TrainConfig) -> None:
-        try:
-            run, warnings = start_run(config, self.project.runs_dir)
-        except (StatedError, OSError) as error:
-            self.post_message(self.StartRefused(_stated(error)))
-        else:
-            self.post_message(self.RunStarted(run, warnings))
+        def start(_: Job) -> tuple[RunDir, tuple[str, ...]] | StatedError:
+            try:
+                return start_run(config, runs_dir)
+            except (StatedError, OSError) as error:
+                return _stated(error)
 
-    def on_recipe_screen_run_started(self) -> None:
-        self._starting = False
+        def take(started: tuple[RunDir, tuple[str, ...]] | StatedError) -> None:
+            self._starting = False
+            if isinstance(started, StatedError):
+                self.draw()
+                self.tell(started)
+            else:
+                self.post_message(self.RunStarted(*started))
 
-    def on_recipe_screen_start_refused(self, message: StartRefused) -> None:
-        self._starting = False
-        self.draw()
-        self.tell(message.error)
+        self.start_job("Checking everything, then starting the worker", start, take)
+
+
+def _described(setting: Setting) -> str:
+    return f"{setting.label} {setting.name} {setting.meaning}".lower()
+
+
+def _advice(setting: Setting) -> str:
+    """What the setting means, its default, what presets make of it, and what the guide says."""
+    lines = [setting.meaning]
+    if setting.choices:
+        lines[0] += f" ({' | '.join(setting.choices)}; left and right change it)"
+    presets = ", ".join(f"{kind} {value}" for kind, (value, _) in presets_that_set(setting.name).items())
+    lines.append(f"Default {setting.default}" + (f"; presets: {presets}" if presets else "") + ".")
+    if said := guide_says(setting.name):
+        lines.append(f"The guide, {said}")
+    return "\n".join(lines)
 
 
 def _stated(error: StatedError | OSError) -> StatedError:
@@ -227,18 +383,3 @@ def _stated(error: StatedError | OSError) -> StatedError:
 def visible_lines(text: str) -> str:
     """Text of several lines with all other control characters shown."""
     return "\n".join(visible(line) for line in text.split("\n"))
-
-
-def _plan_text(config: TrainConfig, photos: int, found: Examination | None) -> str:
-    """The plan, and what the examination found: problems first, then what is good to know."""
-    config = resolve(config)
-    arithmetic = [text for _, text in plan_rows(config, plan(config, photos))]
-    if found is None:
-        return "\n".join([*arithmetic, "Looking at photos, model, disk and GPU memory ..."])
-    told = [_told(found.problems)] if found.problems else []
-    machine = [f"{label}: {text}" for label, text in machine_rows(found)]
-    return "\n".join([*told, *arithmetic, *machine, *(f"! {warning}" for warning in found.warnings)])
-
-
-def _told(problems: Iterable[StatedError]) -> str:
-    return "\n".join(f"\N{BALLOT X} {each.problem} {each.remedy}" for each in problems)

@@ -76,3 +76,15 @@ def test_config_show_prints_markup_in_a_prompt_as_it_is(tmp_path: Path) -> None:
 def test_config_show_refuses_what_it_cannot_use(arguments: list[str]) -> None:
     done = runner.invoke(app, ["config", "show", *arguments])
     assert isinstance(done.exception, StatedError)
+
+
+def test_config_explain_tells_what_a_setting_means_its_numbers_and_what_the_guide_says() -> None:
+    told = runner.invoke(app, ["config", "explain", "rank"]).stdout
+    assert told == runner.invoke(app, ["config", "explain", "lora.rank"]).stdout
+    assert "lora.rank = 32" in told and "preset object: 16" in told and "The guide, Face LoRA: " in told
+    assert "One of prodigy, adamw, adafactor." in runner.invoke(app, ["config", "explain", "optimizer"]).stdout
+
+
+def test_config_explain_names_the_nearest_setting() -> None:
+    done = runner.invoke(app, ["config", "explain", "rnk"])
+    assert isinstance(done.exception, StatedError) and "'rank'" in done.exception.problem

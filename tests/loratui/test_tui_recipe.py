@@ -1,15 +1,23 @@
 """Recipe in the TUI: checked as one types, written as lora.toml, started as a run."""
 
+import shlex
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.config import load_config
 from engine.errors import ConfigError
-from engine.rundir import list_runs
-from loratui.recipe import INSTANCE_PROMPT, KIND, MAIN_SETTINGS, Recipe, Setting
+from engine.events import EventWriter
+from engine.plan import resolve
+from engine.rundir import create_run, list_runs
+from loratui.flags import parse_flags
+from loratui.recipe import INSTANCE_PROMPT, KIND, MAIN_SETTINGS, Recipe, Setting, all_settings
+from tests.loratui.made_runs import step
 from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees, wait_for, write
 
+COPY = "copy_to_clipboard"
 RANK = Setting("lora", "rank", "Rank")
 LEARNING_RATE = Setting("optimizer", "learning_rate", "Learning rate")
 
@@ -20,8 +28,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keys_to(label: str) -> list[str]:
-    """The keys from the first setting of the screen to the one with that label."""
-    return ["tab"] * [setting.label for setting in MAIN_SETTINGS].index(label)
+    """The keys from the first setting of the list to the one with that label, and into its field."""
+    return [*["j"] * [setting.label for setting in MAIN_SETTINGS].index(label), "enter"]
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
@@ -86,7 +94,8 @@ async def test_photos_disk_and_memory_are_looked_at_without_being_asked(photos: 
         pilot.app.project.read_again()  # type: ignore[attr-defined]
         await go(pilot, *keys_to("Repeats"))
         await write(pilot, "2")
-        await wait_for(pilot, lambda: "disk:" in screen_text(pilot))
+        await go(pilot, "escape", "v")
+        await sees(pilot, "disk:")
         pilot.app.screen.query_one("#plan").scroll_end(animate=False)
         await sees(pilot, "GPU memory: about")
 
@@ -105,8 +114,83 @@ class_data_dir = "{"a" * 300}"
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "4")
         await sees(pilot, "The system refused: File name too long.", "Check the paths")
-        await go(pilot, "escape", "s")
+        await go(pilot, "s")
         assert "This should not happen" not in screen_text(pilot) and list_runs(Path("runs")) == []
+
+
+async def test_every_setting_is_found_by_its_name_or_its_meaning_and_tells_what_the_guide_says(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        text = await go(pilot, "4")
+        assert all(setting.label in text for setting in MAIN_SETTINGS)
+        await go(pilot, "slash")
+        await write(pilot, "air-brushed")
+        await sees(pilot, "1 of", "32 did better", "presets: person 32, object 16")
+        await go(pilot, "escape")
+        assert f"{len(all_settings())} of {len(all_settings())}" in screen_text(pilot)
+        await go(pilot, "slash")
+        await write(pilot, "no such thing")
+        await sees(pilot, "No setting has these words")
+        await go(pilot, "enter", "enter", "d", "right")
+
+
+async def test_a_setting_of_few_values_turns_with_the_arrows_and_d_takes_it_back(photos: Path) -> None:
+    app = app_on(photos)
+    async with app.run_test(notifications=True, size=NARROW) as pilot:
+        await go(pilot, "4", "slash")
+        await write(pilot, "optimizer.optimizer")
+        await go(pilot, "enter", "right")
+        assert app.project.recipe.compose().config.optimizer.optimizer == "adamw"
+        await go(pilot, "h", "h")
+        assert app.project.recipe.compose().config.optimizer.optimizer == "adafactor"
+        await go(pilot, "d")
+        assert app.project.recipe.compose().config.optimizer.optimizer == "prodigy"
+
+
+async def test_a_preset_is_chosen_with_its_numbers_and_their_sources_in_sight(photos: Path) -> None:
+    app = app_on(photos)
+    async with app.run_test(notifications=True, size=NARROW) as pilot:
+        text = await go(pilot, "4", "p")
+        assert "one face, from 6 to 30 photos" in text and "(now)" in text
+        await go(pilot, "g")
+        await sees(pilot, 'the guide, "Face LoRA"')
+        await go(pilot, "enter")
+        assert app.project.recipe.value_text(KIND) == "person"
+        await go(pilot, "p", "G", "escape")
+        assert app.project.recipe.value_text(KIND) == "person"
+
+
+async def test_sample_prompts_are_offered_for_the_kind_and_ones_own_are_added(photos: Path) -> None:
+    app = app_on(photos)
+    async with app.run_test(notifications=True, size=NARROW) as pilot:
+        text = await go(pilot, "4", "m")
+        assert "a photo of TOK on the beach" in text
+        await go(pilot, "j", "space", "n")
+        await write(pilot, "TOK, asleep [/foo]")
+        await go(pilot, "enter")
+        await sees(pilot, "yes    TOK, asleep [/foo]")
+        await go(pilot, "enter")
+        sample = app.project.recipe.compose().config.sample
+        assert sample.validation_prompt == "a photo of TOK on the beach"
+        assert sample.validation_prompts == ["TOK, asleep [/foo]"]
+        await go(pilot, "m", "space", "escape")
+        assert app.project.recipe.compose().config.sample == sample
+
+
+async def test_plan_and_lora_toml_get_the_room_of_the_settings_and_give_it_back(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=NARROW) as pilot:
+        assert "[concept]" not in await go(pilot, "4")
+        text = await go(pilot, "v")
+        assert "The same as a command" in text and "[data]" in text
+        assert "[data]" not in await go(pilot, "v")
+
+
+async def test_lora_toml_and_the_command_line_are_copied(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, copied = app_on(photos), []
+    monkeypatch.setattr(app, COPY, copied.append)
+    async with app.run_test(notifications=True, size=NARROW) as pilot:
+        await go(pilot, "4", "y", "Y")
+    assert copied == [app.project.recipe.toml(), app.project.recipe.command_line()]
+    assert "instance_data_dir" in copied[0] and copied[1].startswith("loratui train --")
 
 
 async def test_w_writes_the_lora_toml_that_is_shown(photos: Path) -> None:
@@ -149,6 +233,22 @@ async def test_a_run_that_cannot_start_says_why(photos: Path) -> None:
         assert list_runs(Path("runs")) == []
 
 
+async def test_the_time_of_a_run_like_it_tells_how_long_it_takes_and_what_it_costs(photos: Path) -> None:
+    recipe = Recipe.for_photos(photos)
+    for name, value in (("run.price_per_hour", "3"), ("run.max_train_steps", "1200")):
+        section, key = name.split(".")
+        recipe.choose(Setting(section, key, ""), value)
+    Path("lora.toml").write_text(recipe.toml())
+    config = resolve(recipe.compose().config)
+    run = create_run(Path("runs"), "before", config)
+    writer = EventWriter(run.events_file)
+    for number in range(1, 30):
+        writer.write(step(number, seconds=1.5))
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "4")
+        await sees(pilot, "time: about 30m00s, about 1.50 at 3 an hour", "as in before")
+
+
 def test_an_emptied_field_goes_back_to_the_preset() -> None:
     recipe = Recipe({"concept": {"kind": "object"}})
     assert (recipe.text(RANK), recipe.value_text(RANK)) == ("", "16")
@@ -169,6 +269,25 @@ def test_an_unset_rate_shows_the_guides() -> None:
     assert recipe.value_text(LEARNING_RATE) == "1"
     recipe.choose(Setting("optimizer", "optimizer", ""), "adamw")
     assert recipe.value_text(LEARNING_RATE) == "0.0001"
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1).filter(str.strip)
+
+
+@given(prompt=WORDS, prompts=st.lists(WORDS.map(str.strip)), rate=st.floats(1e-9, 10), rank=st.integers(1, 512))
+def test_the_command_line_means_what_was_chosen(prompt: str, prompts: list[str], rate: float, rank: int) -> None:
+    chosen = {
+        "concept": {"instance_prompt": prompt.strip()},
+        "sample": {"validation_prompts": prompts},
+        "optimizer": {"optimizer": "adamw", "learning_rate": rate},
+        "lora": {"rank": rank, "use_dora": True},
+        "loss": {"snr_gamma": None},
+        "text_encoder": {"text_encoder_lr": "unet"},
+        "lint": {"severity": {"IMG002": "info"}},
+    }
+    words = shlex.split(Recipe(chosen).command_line())
+    assert words[:2] == ["loratui", "train"]
+    assert parse_flags(words[2:]).tables == chosen
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many"])
@@ -196,11 +315,9 @@ async def test_a_run_is_started_watched_left_and_attached_to_again(photos: Path)
     app = app_on(photos)
     async with app.run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "4", *keys_to("Model"))
-        await write(pilot, "tiny")
-        await pilot.press("tab")
-        await write(pilot, "64")
-        await pilot.press("tab")
-        await write(pilot, "40")
+        for value in ("tiny", "64", "40"):
+            await write(pilot, value)
+            await pilot.press("enter", "j", "enter")
         await go(pilot, "escape", "s")
         await wait_for(pilot, lambda: app.current_mode == "train")
         monitor = app.project.monitor
