@@ -49,7 +49,7 @@ class HalfBlocks:
             yield Segment.line()
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        width = max((len(line) for line in self.lines), default=0)
+        width = max((sum(segment.cell_length for segment in line) for line in self.lines), default=0)
         return Measurement(width, width)
 
 
@@ -78,7 +78,7 @@ def side_by_side(row: Sequence[Shown], columns: int) -> RenderableType:
 def half_blocks(image: Image.Image, width: int, height: int) -> list[list[Segment]]:
     """The RGB picture, made smaller to fit `width` by `height` cells, each an upper half block on a coloured ground."""
     scale = min(1.0, width / image.width, 2 * height / image.height)
-    size = (max(1, round(scale * image.width)), max(2, 2 * round(scale * image.height / 2)))
+    size = (max(1, round(scale * image.width)), max(2, 2 * int(scale * image.height / 2)))
     return as_half_blocks(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
 
 
