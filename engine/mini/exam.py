@@ -34,7 +34,7 @@ from engine.recipe import follow
 from engine.results.generate import load_base_pipeline, load_run_pipeline
 from engine.rundir import RunDir, create_run
 from engine.settings import ModelSection
-from engine.text.tokens import replace_abstractions, run_tokens
+from engine.text.abstractions import replace_abstractions, run_tokens
 
 SETTINGS: Tables = {
     "data": {"resolution": RESOLUTION},

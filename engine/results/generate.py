@@ -1,7 +1,8 @@
 """Pictures from models in memory or from a run's exported files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,12 +20,13 @@ from engine.models.load import Models, compute_dtype, default_device, load_model
 from engine.results.export import checkpoint_weights, file_names
 from engine.rundir import LORA_FILE, RunDir
 from engine.settings import ModelSection, TextEncoderSection
+from engine.text.abstractions import replace_abstractions, run_tokens
 from engine.text.chunks import MOST_CHUNKS
 from engine.text.prompts import encode_prompts
-from engine.text.tokens import replace_abstractions, run_tokens
 from engine.training.manifest import EMBEDDINGS_FILE
 from engine.training.weights import save_weights
 
+OnStep = Callable[[int, Tensor], None]
 SDXL_TEXT = TextEncoderSection()  # no more layers skipped, 77 tokens
 # What diffusers, peft and safetensors raise for a file that is not what it should be.
 UNLOADABLE = (SafetensorError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError)
@@ -115,6 +117,21 @@ def load_checkpoint_pipeline(
     return pipeline
 
 
+def load_pipeline(run: RunDir, step: int | None = None) -> StableDiffusionXLPipeline:
+    """The run's exported files, or its checkpoint of `step`, in a pipeline on this machine's device."""
+    device = default_device()
+    dtype = compute_dtype(None, device)
+    if step is None:
+        return load_run_pipeline(run, dtype, device)
+    return load_checkpoint_pipeline(run, step, dtype, device)
+
+
+def set_lora_scale(pipeline: Any, scale: float) -> None:
+    """Have the pipeline's LoRA count so much, in the UNet and the text encoders; 1 as it was trained."""
+    names = {name for names in pipeline.get_list_adapters().values() for name in names}
+    pipeline.set_adapters(sorted(names), [scale] * len(names))
+
+
 def load_base_pipeline(model: ModelSection, dtype: torch.dtype, device: torch.device) -> StableDiffusionXLPipeline:
     """The base model alone, as a pipeline, as training has it. Raises EngineError when it cannot be loaded."""
     return pipeline_of(load_models(model, dtype, device))
@@ -129,40 +146,85 @@ def render(
     seed: int,
     size: int,
     text_encoder: TextEncoderSection = SDXL_TEXT,
+    negative_prompt: str = "",
+    on_step: OnStep | None = None,
 ) -> np.ndarray:
     """One picture for each prompt, the first from `seed`, the next from seed + 1, and so on.
 
     text_encoder: how prompts are read, where that is not SDXL's own way: clip_skip, chunk_captions.
+    on_step: called after each denoising step with how many are done, of all pictures together, and with what the
+    sampler then takes the finished latents to be, shape (1, 4, size / 8, size / 8); what it raises ends the work.
     Returns float32, shape (prompts, size, size, 3), in 0 to 1.  The noise is drawn on the CPU: the same on any device.
     """
     pipeline.set_progress_bar_config(disable=True)
-    pictures = []
-    for index, prompt in enumerate(prompts):
-        latents: Any = pipeline(
-            **_prompt_arguments(pipeline, prompt, text_encoder),
-            height=size,
-            width=size,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            generator=torch.Generator().manual_seed(seed + index),
-            output_type="latent",
-        ).images  # pyright: ignore[reportAttributeAccessIssue]
-        pictures.append(_decode(pipeline, latents))
+    painted: Any = pipeline
+    pictures, done = [], 0
+
+    def after_step(pipeline: Any, index: int, timestep: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        nonlocal done
+        done += 1
+        if on_step:
+            on_step(done, denoised[0])
+        return tensors
+
+    with _denoised_noted(pipeline.scheduler) as denoised:
+        for index, prompt in enumerate(prompts):
+            latents: Tensor = painted(
+                **_prompt_arguments(pipeline, prompt, negative_prompt, text_encoder),
+                height=size,
+                width=size,
+                num_inference_steps=num_inference_steps,
+                guidance_scale=guidance_scale,
+                generator=torch.Generator().manual_seed(seed + index),
+                output_type="latent",
+                callback_on_step_end=after_step,
+            ).images
+            pictures.append(decode(pipeline, latents))
     return np.concatenate(pictures)
 
 
+@contextmanager
+def _denoised_noted(scheduler: Any) -> Iterator[list[Tensor]]:
+    """Gives a list that holds what the sampler made of its last step: its guess of the finished latents.
+
+    Of a sampler that does not tell its guess, the latents.
+    """
+    step, denoised = scheduler.step, []
+
+    @wraps(step)
+    def noting(*arguments: Any, **options: Any) -> tuple[Tensor, ...]:
+        result = step(*arguments, **options)  # as pipelines call it: (latents, and mostly the guess)
+        denoised[:] = result[-1:]
+        return result
+
+    scheduler.step = noting
+    try:
+        yield denoised
+    finally:
+        del scheduler.step
+
+
 @torch.no_grad()
-def _prompt_arguments(pipeline: Any, prompt: str, text_encoder: TextEncoderSection) -> dict[str, Any]:
+def _prompt_arguments(
+    pipeline: Any, prompt: str, negative_prompt: str, text_encoder: TextEncoderSection
+) -> dict[str, Any]:
     """A prompt as the pipeline takes it; in chunks, which diffusers does not know, as embeddings."""
     if not text_encoder.chunk_captions:
-        return {"prompt": prompt, "clip_skip": text_encoder.clip_skip}
-    prompt_embeds, pooled = encode_prompts(pipeline, [prompt], text_encoder.clip_skip, MOST_CHUNKS)
-    return {"prompt_embeds": prompt_embeds, "pooled_prompt_embeds": pooled}
+        return {"prompt": prompt, "negative_prompt": negative_prompt or None, "clip_skip": text_encoder.clip_skip}
+    prompts = [prompt, negative_prompt] if negative_prompt else [prompt]
+    embeds, pooled = encode_prompts(pipeline, prompts, text_encoder.clip_skip, MOST_CHUNKS)
+    arguments = {"prompt_embeds": embeds[:1], "pooled_prompt_embeds": pooled[:1]}
+    if negative_prompt:
+        arguments |= {"negative_prompt_embeds": embeds[1:], "negative_pooled_prompt_embeds": pooled[1:]}
+    return arguments
 
 
 @torch.no_grad()
-def _decode(pipeline: StableDiffusionXLPipeline, latents: Tensor) -> np.ndarray:
-    """In the VAE's own dtype, which the pipeline's decoding leaves aside where it differs from the UNet's."""
+def decode(pipeline: StableDiffusionXLPipeline, latents: Tensor) -> np.ndarray:
+    """Latents as pixels, float32, shape (1, height, width, 3), in 0 to 1.
+
+    In the VAE's own dtype, which the pipeline's decoding leaves aside where it differs from the UNet's.
+    """
     vae: Any = pipeline.vae
     decoded = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor).sample
     pixels: Any = pipeline.image_processor.postprocess(decoded.float(), output_type="np")
@@ -190,23 +252,26 @@ def generate(
     guidance_scale: float,
     seed: int,
     size: int,
+    negative_prompt: str = "",
+    lora_scale: float = 1.0,
     from_base: bool = False,
     step: int | None = None,
+    on_step: OnStep | None = None,
 ) -> list[Image.Image]:
     """One picture for each prompt from the run's exported files; trigger words in prompts become new tokens.
 
+    lora_scale: how strongly the LoRA counts; 1 as it was trained.  on_step: as `render` calls it.
     from_base: from the run's base model alone instead, asked for the prompts as they are.
     step: from the run's checkpoint of that step instead.
     """
-    config, device = run.config(), default_device()
-    dtype = compute_dtype(None, device)
+    config = run.config()
     tokens = {} if from_base else run_tokens(config)
     if from_base:
-        pipeline = load_base_pipeline(config.model, dtype, device)
-    elif step is not None:
-        pipeline = load_checkpoint_pipeline(run, step, dtype, device)
+        device = default_device()
+        pipeline = load_base_pipeline(config.model, compute_dtype(None, device), device)
     else:
-        pipeline = load_run_pipeline(run, dtype, device)
+        pipeline = load_pipeline(run, step)
+        set_lora_scale(pipeline, lora_scale)
     pixels = render(
         pipeline,
         [replace_abstractions(prompt, tokens) for prompt in prompts],
@@ -215,6 +280,8 @@ def generate(
         seed=seed,
         size=size,
         text_encoder=config.text_encoder,
+        negative_prompt=replace_abstractions(negative_prompt, tokens),
+        on_step=on_step,
     )
     return [to_image(picture) for picture in pixels]
 

@@ -9,8 +9,8 @@ from curation.text import visible
 from engine.config import TrainConfig
 from engine.defaults import BLORA_BLOCKS
 from engine.models.files import is_checkpoint, resolve_model
+from engine.text.abstractions import replace_abstractions
 from engine.text.sample_prompts import sample_prompts
-from engine.text.tokens import replace_abstractions
 
 CARD = Template("""\
 ---

@@ -21,7 +21,7 @@ from engine.models.low_memory import plain_layers
 from engine.results.export import KOHYA_PREFIXES, KOHYA_SUFFIXES, checkpoint_weights, file_names, kohya_tensors
 from engine.results.generate import UNLOADABLE, load_run_pipeline, out_of_memory_told, pipeline_of, render
 from engine.rundir import RunDir
-from engine.text.tokens import replace_abstractions
+from engine.text.abstractions import replace_abstractions
 from engine.training.lora import lora_key, lora_state
 from engine.training.weights import (
     ADAPTER_METADATA,

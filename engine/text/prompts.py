@@ -13,9 +13,9 @@ from engine.errors import EngineError
 from engine.models.adapters import adapters_disabled
 from engine.models.load import Models
 from engine.settings import TextEncoderSection
+from engine.text.abstractions import replace_abstractions
 from engine.text.chunks import TEXT_TOKENS, most_chunks, split_chunks
 from engine.text.prompt_cache import PromptCache, text_identity
-from engine.text.tokens import replace_abstractions
 
 KEPT_CAPTIONS = 512
 """Captions that are met after the pivot and were not cached (shuffled tags): in memory, 0.3 MB each in bf16."""

@@ -8,8 +8,8 @@ from engine.config import TrainConfig
 from engine.models.load import Models
 from engine.models.low_memory import on_device
 from engine.results.generate import sample_images
+from engine.text.abstractions import replace_abstractions, run_tokens
 from engine.text.sample_prompts import sample_prompts
-from engine.text.tokens import replace_abstractions, run_tokens
 
 
 def write_samples(models: Models, config: TrainConfig, folder: Path, step: int) -> Iterator[tuple[Path, str]]:

@@ -14,7 +14,8 @@ from engine.config import TrainConfig
 from engine.errors import EngineError
 from engine.models.load import Models
 from engine.rundir import LORA_FILE
-from engine.text.tokens import insert_placeholders, placeholder_rows, run_tokens
+from engine.text.abstractions import run_tokens
+from engine.text.tokens import insert_placeholders, placeholder_rows
 from engine.training.lora import add_adapters, lora_metadata, lora_state
 from engine.training.manifest import ADAPTER_METADATA, EMBEDDINGS_FILE
 

@@ -17,15 +17,9 @@ from engine.errors import EngineError
 from engine.models.load import Models
 from engine.rundir import create_run
 from engine.settings import LoraSection
+from engine.text.abstractions import placeholder_tokens, replace_abstractions
 from engine.text.prompts import encode_prompts
-from engine.text.tokens import (
-    PlaceholderEmbedding,
-    insert_placeholders,
-    keep_norm,
-    placeholder_tokens,
-    replace_abstractions,
-    vocabulary_std,
-)
+from engine.text.tokens import PlaceholderEmbedding, insert_placeholders, keep_norm, vocabulary_std
 from engine.training.lora import add_adapters
 from tests.engine.training import Train, trainer_of
 

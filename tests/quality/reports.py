@@ -22,8 +22,8 @@ from engine.models.load import compute_dtype, default_device, load_models
 from engine.results.export import checkpoint_weights
 from engine.results.generate import load_base_pipeline, load_run_pipeline
 from engine.rundir import RunDir
+from engine.text.abstractions import replace_abstractions, run_tokens
 from engine.text.prompts import PromptEncoder
-from engine.text.tokens import replace_abstractions, run_tokens
 from engine.training.weights import add_trainables, apply_weights
 
 MASCOTS, OTHERS, HELD_BACK = 16, 8, 16

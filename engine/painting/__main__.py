@@ -1,0 +1,31 @@
+"""`python -m engine.painting RUN_DIR`: requests on stdin, what comes of them on stdout, until stdin closes."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from curation import telemetry
+from engine.painting.messages import TOLD, Told
+from engine.rundir import RunDir
+
+
+def main(run: RunDir) -> None:
+    """Serve one viewer. What the libraries print goes to stderr, so that stdout holds messages alone."""
+    telemetry.switch_off()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by an exception: previews are removed
+    stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    from engine.models.load import silence_libraries
+    from engine.painting.process import Orders, serve
+
+    silence_libraries()
+
+    def say(told: Told) -> None:
+        stdout.write(TOLD.dump_json(told) + b"\n")
+
+    serve(run, Orders(sys.stdin), say)
+
+
+if __name__ == "__main__":
+    main(RunDir(Path(sys.argv[1])))
