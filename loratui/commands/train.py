@@ -133,14 +133,16 @@ def _dry_run(config: TrainConfig, name: str | None, runs_dir: Path, json_output:
     from engine.preflight import examine
     from engine.rundir import name_problem
     from loratui.examined import as_json, rows
+    from loratui.overview import measured_pace
 
     found = examine(config, runs_dir)
+    pace = measured_pace(found.config, runs_dir)
     if name is not None and (problem := name_problem(runs_dir, name)):
         found = dataclasses.replace(found, problems=(*found.problems, problem))
     if json_output:
-        typer.echo(json.dumps(as_json(found), indent=2))
+        typer.echo(json.dumps(as_json(found, pace), indent=2))
         raise typer.Exit(0 if found.is_ready else 2)
-    for label, text in rows(found):
+    for label, text in rows(found, pace):
         typer.echo(f"{label:<15}{visible(text)}")
     for warning in found.warnings:
         say(f"Warning: {warning}")
