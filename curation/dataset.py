@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from curation import journal
@@ -131,14 +131,14 @@ def exclude(dataset: Dataset, reasons: Mapping[str, str]) -> Dataset:
     """Leave photos out of training, each with its reason. The files stay where and as they are."""
     _must_know(dataset, reasons)
     journal.record(dataset.root, f"Leave out {_listed(reasons)}", [exclusions_change(dataset.root, reasons)])
-    return open_dataset(dataset.root, dataset.caption_column)
+    return _as_decided(dataset)
 
 
 def include(dataset: Dataset, names: Collection[str]) -> Dataset:
     """Take photos back into training."""
     _must_know(dataset, names)
     journal.record(dataset.root, f"Take back {_listed(names)}", [exclusions_change(dataset.root, {}, names)])
-    return open_dataset(dataset.root, dataset.caption_column)
+    return _as_decided(dataset)
 
 
 def place_crops(dataset: Dataset, focuses: Mapping[str, Focus | None]) -> Dataset:
@@ -148,7 +148,7 @@ def place_crops(dataset: Dataset, focuses: Mapping[str, Focus | None]) -> Datase
     """
     _must_know(dataset, focuses)
     journal.record(dataset.root, f"Place the crop of {_listed(focuses)}", [crops_change(dataset.root, focuses)])
-    return open_dataset(dataset.root, dataset.caption_column)
+    return _as_decided(dataset)
 
 
 def photo_files(root: Path) -> list[Path]:
@@ -157,6 +157,18 @@ def photo_files(root: Path) -> list[Path]:
     Raises CurationError for a folder that cannot be listed.
     """
     return [path for path in _visible_files(root) if _is_photo(path)]
+
+
+def _as_decided(dataset: Dataset) -> Dataset:
+    """The dataset with its exclusions and crops as they are on disk. Files and captions, the larger part, stay."""
+    excluded, crops = read_exclusions(dataset.root), read_crops(dataset.root)
+
+    def decided(photo: Photo) -> Photo:
+        reason, focus = excluded.get(photo.name), crops.get(photo.name)
+        is_new = (reason, focus) != (photo.excluded, photo.focus)
+        return replace(photo, excluded=reason, focus=focus) if is_new else photo
+
+    return replace(dataset, photos=tuple(map(decided, dataset.photos)))
 
 
 def _is_photo(path: Path) -> bool:

@@ -51,8 +51,11 @@ class Stored:
     facts: PhotoFacts
 
 
-def read_facts(root: Path) -> dict[str, Stored]:
-    """Stored facts by photo name; none of another version, and none from a line that is broken."""
+def read_facts(root: Path, tidy: bool = True) -> dict[str, Stored]:
+    """Stored facts by photo name; none of another version, and none from a line that is broken.
+
+    tidy: where most lines are superseded, write the file anew; not for one who reads while another may append.
+    """
     try:
         lines = read_lines(_path(root))
     except OSError:
@@ -62,7 +65,7 @@ def read_facts(root: Path) -> dict[str, Stored]:
         stored = _parsed(line)
         if stored is not None:
             newest[stored.name] = stored
-    if len(newest) < STALE_SHARE * len(lines):
+    if tidy and len(newest) < STALE_SHARE * len(lines):
         _rewrite(root, newest.values())
     return newest
 
