@@ -82,7 +82,7 @@ def take_fingerprint(config: TrainConfig, examples: Sequence[Example], known: Fi
         _named(real_class_images(config.prior)), {name: image.content for name, image in before.class_images.items()}
     )
     return Fingerprint(
-        settings=_settings(config),
+        settings=settings_of(config),
         model=model_contents(config.model),
         photos={
             example.name: Picture(
@@ -110,7 +110,7 @@ def fingerprint_from_json(stored: Mapping[str, Any]) -> Fingerprint | None:
     if stored["version"] != VERSION:
         return None
     return Fingerprint(
-        settings={name: stored["settings"].get(name, default) for name, default in _settings(TrainConfig()).items()},
+        settings={name: stored["settings"].get(name, default) for name, default in settings_of(TrainConfig()).items()},
         model=stored["model"],
         photos={name: _picture(picture) for name, picture in stored["photos"].items()},
         class_images={name: _picture(picture) for name, picture in stored["class_images"].items()},
@@ -127,7 +127,8 @@ def _picture(stored: Mapping[str, Any]) -> Picture:
     )
 
 
-def _settings(config: TrainConfig) -> dict[str, Any]:
+def settings_of(config: TrainConfig) -> dict[str, Any]:
+    """A config's values by section.key, without those that may hold secrets."""
     values = config.model_dump(mode="json")
     names = (f"{section}.{key}" for section, model in sections().items() for key in model.model_fields)
     return {name: values[name.split(".")[0]][name.split(".")[1]] for name in names if name not in LEFT_OUT}

@@ -9,8 +9,7 @@ from curation.text import visible
 from engine.config import TrainConfig
 from engine.defaults import BLORA_BLOCKS
 from engine.models.files import is_checkpoint, resolve_model
-from engine.text.abstractions import replace_abstractions
-from engine.text.sample_prompts import sample_prompts
+from engine.results.tools import Place, first_prompt, tools
 
 CARD = Template("""\
 ---
@@ -36,15 +35,15 @@ image = pipe($prompt_text$clip_skip_argument).images[0]
 
 ## ComfyUI
 
-Put `$name.safetensors` into `models/loras` and load it with a LoraLoader node.$comfyui_tokens Prompt:
+Put `$name.safetensors` into `$comfyui_folder` and load it with a LoraLoader node.$comfyui_tokens Prompt:
 
     $comfyui_prompt
 
 ## AUTOMATIC1111, SD.Next
 
-Put `$name.safetensors` into `models/Lora`.$webui_tokens Prompt:
+Put `$name.safetensors` into `$webui_folder`.$webui_tokens Prompt:
 
-    $webui_prompt <lora:$name:1>
+    $webui_prompt
 """)
 
 # The embeddings come first: pooling at the prompt's end must be set before a prompt with new tokens is encoded.
@@ -58,8 +57,7 @@ pipe.load_textual_inversion(rows["clip_l"], token=tokens, text_encoder=pipe.text
 pipe.load_textual_inversion(rows["clip_g"], token=tokens, text_encoder=pipe.text_encoder_2, tokenizer=pipe.tokenizer_2)
 
 """)
-COMFYUI_TOKENS = Template(" Put `${name}_emb.safetensors` into `models/embeddings`.")
-WEBUI_TOKENS = Template(" Put `${name}_emb.safetensors` into `embeddings`.")
+TOKENS_FILE = Template(" Put `$file` into `$folder`.")
 
 # ComfyUI's weight_decompose and diffusers' reading of kohya's files, as of ComfyUI 0.3.77 and diffusers 0.42.
 DORA = """
@@ -76,7 +74,8 @@ LoraLoader node and the prompts; AUTOMATIC1111 can follow in the first text enco
 
 def model_card(name: str, config: TrainConfig, tokens: Mapping[str, tuple[str, ...]]) -> str:
     """The card of the LoRA `name`; `tokens`: its new tokens by trigger word, empty without."""
-    prompt = " ".join(sample_prompts(config)[0].split())
+    prompt = first_prompt(config)
+    diffusers, comfyui, webui = tools(name, prompt, tokens)
     base = resolve_model(config.model.pretrained_model_name_or_path)
     clip_skip = config.text_encoder.clip_skip
     fields = {
@@ -85,18 +84,24 @@ def model_card(name: str, config: TrainConfig, tokens: Mapping[str, tuple[str, .
         # A JSON string is also a YAML and a Python string, so that no prompt can break out of it.
         "base_model_text": json.dumps(str(base)),
         "load": "from_single_file" if isinstance(base, Path) and is_checkpoint(base) else "from_pretrained",
-        "prompt_text": json.dumps(replace_abstractions(prompt, tokens)),
-        "comfyui_prompt": replace_abstractions(visible(prompt), {word: (f"embedding:{name}_emb",) for word in tokens}),
-        "webui_prompt": replace_abstractions(visible(prompt), {word: (f"{name}_emb",) for word in tokens}),
+        "prompt_text": json.dumps(diffusers.prompt),
+        "comfyui_prompt": visible(comfyui.prompt),
+        "comfyui_folder": comfyui.places[0].folder,
+        "webui_prompt": visible(webui.prompt),
+        "webui_folder": webui.places[0].folder,
         "clip_skip_argument": "" if clip_skip is None else f", clip_skip={clip_skip}",
         "tokens": json.dumps([token for group in tokens.values() for token in group]),
     }
     return CARD.substitute(
         fields,
         load_tokens=LOAD_TOKENS.substitute(fields) if tokens else "",
-        comfyui_tokens=COMFYUI_TOKENS.substitute(fields) if tokens else "",
-        webui_tokens=WEBUI_TOKENS.substitute(fields) if tokens else "",
+        comfyui_tokens="".join(map(_tokens_file, comfyui.places[1:])),
+        webui_tokens="".join(map(_tokens_file, webui.places[1:])),
     )
+
+
+def _tokens_file(place: Place) -> str:
+    return TOKENS_FILE.substitute(file=place.file, folder=place.folder)
 
 
 def _description(config: TrainConfig) -> str:
