@@ -12,7 +12,10 @@ BAR_WIDTH = 20
 
 
 class JobBar(Widget):
-    """One line, there while a job runs. It repaints itself only when what it says has changed."""
+    """One line, there while a job runs that takes longer than a moment.
+
+    It repaints itself only when what it says has changed; as it moves the screen, it does not come up for a moment.
+    """
 
     DEFAULT_CSS = "JobBar { height: 1; display: none; color: $text-accent; padding: 0 1; }"
 
@@ -27,14 +30,15 @@ class JobBar(Widget):
     def show(self, jobs: list[Job]) -> None:
         """Show the newest of these jobs, and how many others there are; nothing without one."""
         self._jobs = jobs
-        self.display = bool(jobs)
         if jobs:
             self._timer.resume()
         else:
             self._timer.pause()
-        self._look()
+        if self.display or not jobs:
+            self._look()
 
     def _look(self) -> None:
+        self.display = bool(self._jobs)
         said = self._words()
         if said != self._said:
             self._said = said
