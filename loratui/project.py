@@ -16,7 +16,9 @@ from engine.rundir import RunDir, State
 from loratui.glyphs import Sign
 from loratui.monitor import Monitor
 from loratui.recipe import KIND, RESOLUTION, TRIGGER, Recipe, Setting
+from loratui.repointing import NAMING_KEYS
 from loratui.saving import Saved, write_captions
+from loratui.way_back import WayBack
 
 if TYPE_CHECKING:
     from curation.report import Report
@@ -46,10 +48,7 @@ class Standing:
 
 
 class Project:
-    """One folder's way to a LoRA. Holds what is not on disk yet, above all captions that were typed.
-
-    left_out: the names of photos that were left out because of a finding, step by step, the last one last.
-    """
+    """One folder's way to a LoRA. Holds what is not on disk yet, above all captions that were typed."""
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
@@ -58,8 +57,8 @@ class Project:
         self.unsaved: dict[str, str] = {}
         self._sharers: list[None] = []  # one for each that writes into the folder besides, from threads
         self._saver = ThreadPoolExecutor(1)  # at the end of the program Python waits for what it writes
-        self._saving: Future[Saved] | None = None
-        self.left_out: list[tuple[str, ...]] = []
+        self.saving: Future[Saved] | None = None  # captions that are being written
+        self.way_back: WayBack | None = None
         self.recipe = Recipe({})
         self.monitor: Monitor | None = None
 
@@ -73,7 +72,7 @@ class Project:
         self.save_captions()
         self.dataset = open_dataset(folder)
         self.report = None
-        self.left_out = []
+        self.way_back = WayBack(self.dataset.root)
         self.recipe = Recipe.for_photos(folder)
         self.unsaved = self._take_kept_captions(self.dataset)
         if CONFIG_FILE.exists():
@@ -83,6 +82,20 @@ class Project:
             if named and photos_folder(named, fetch=False).resolve() == folder.resolve():
                 self.recipe = recipe
                 self.dataset = open_dataset(folder, data.caption_column)
+
+    def turn_to(self, dataset: Dataset) -> None:
+        """Go on with the same photos in another folder, mended or as they were, by the same recipe.
+
+        Raises CurationError when the captions of the folder before cannot be saved.
+        """
+        self.save_captions()
+        for setting in (Setting("data", key, key) for key in NAMING_KEYS):
+            if self.recipe.text(setting):
+                self.recipe.choose(setting, str(dataset.root))
+        self.dataset, self.report = dataset, None
+        self.unsaved = self._take_kept_captions(dataset)
+        if self.way_back:
+            self.way_back.turn_to(dataset.root)
 
     def choose(self, setting: Setting, text: str) -> None:
         """Take what was typed for a setting."""
@@ -104,15 +117,15 @@ class Project:
             raise saved.refused
         return len(saved.captions)
 
-    def begin_saving(self) -> Future[Saved] | None:
+    def begin_saving(self) -> bool:
         """Begin to write the unsaved captions in the background: of 10,000 photos that takes half a second.
 
-        `take_saved` is for when it is done.  None when there are none, or others are being written.
+        `take_saved` is for when it is done.  False when there are none, or others are being written.
         """
-        if not self.dataset or not self.unsaved or self._saving is not None:
-            return None
-        self._saving = self._saver.submit(write_captions, self.dataset, dict(self.unsaved), bool(self._sharers))
-        return self._saving
+        if not self.dataset or not self.unsaved or self.saving is not None:
+            return False
+        self.saving = self._saver.submit(write_captions, self.dataset, dict(self.unsaved), bool(self._sharers))
+        return True
 
     @contextlib.contextmanager
     def shared_folder(self) -> Iterator[None]:
@@ -125,7 +138,7 @@ class Project:
 
     def take_saved(self) -> Saved | None:
         """Wait for what is written in the background, and go on from it; None when there is nothing."""
-        saving, self._saving = self._saving, None
+        saving, self.saving = self.saving, None
         if saving is None:
             return None
         saved = saving.result()
@@ -191,9 +204,8 @@ class Project:
         return None
 
     def watch(self, run: RunDir) -> Monitor:
-        """Turn to a run."""
+        """Turn to a run; whoever shows it refreshes the monitor, which may take a second."""
         self.monitor = Monitor(run)
-        self.monitor.refresh()
         return self.monitor
 
     def standings(self) -> dict[str, Standing]:

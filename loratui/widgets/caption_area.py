@@ -1,11 +1,15 @@
-"""The editor of one caption: control characters are shown, and the page keys go from photo to photo."""
+"""The editor of one caption: control characters are shown, trigger words stand out, page keys turn to other photos."""
 
+import re
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
-from textual.message import Message
 from textual.widgets import TextArea
+
+from curation.triggers import trigger_pattern
 
 # One cell for each character, so that the cursor stays where the text is: U+2400 holds pictures of control characters.
 PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) != "\t"} | {0x7F: "\u2421"}
@@ -13,24 +17,44 @@ PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) != "\t
 HIDDEN = [*range(0x80, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 SHOWN = str.maketrans(PICTURES | dict.fromkeys(HIDDEN, "\ufffd"))
 
+TRIGGER_STYLE = "bold underline"
+"""Of trigger words, here and in lists: seen without colours, too."""
+
+TURNING_KEYS = {"pagedown": 1, "pageup": -1}
+
 
 class CaptionArea(TextArea):
-    """A TextArea for captions."""
+    """A TextArea for captions.  turn: called when the user wants to go on to another photo, so many rows away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("pagedown", "turn(1)", "Next photo", show=False, tooltip="Save and go on to the next photo's caption"),
         Binding("pageup", "turn(-1)", "Photo before", show=False, tooltip="Save and go back to the photo before"),
     ]
 
-    class Turned(Message):
-        """The user wants to go on to another photo, `by` rows away."""
+    def __init__(self, turn: Callable[[int], None]) -> None:
+        super().__init__(soft_wrap=True, tab_behavior="focus", show_line_numbers=False, compact=True)
+        self.cursor_blink = False
+        self._turn = turn
+        self._trigger_pattern = trigger_pattern(())
 
-        def __init__(self, by: int) -> None:
-            super().__init__()
-            self.by = by
+    def highlight(self, pattern: re.Pattern[str]) -> None:
+        """Let what this pattern matches stand out."""
+        if pattern != self._trigger_pattern:
+            self._trigger_pattern = pattern
+            self._line_cache.clear()
+            self.refresh()
 
     def get_line(self, line_index: int) -> Text:
-        return Text(self.document.get_line(line_index).translate(SHOWN), end="", no_wrap=True)
+        line = Text(self.document.get_line(line_index).translate(SHOWN), end="", no_wrap=True)
+        line.highlight_regex(self._trigger_pattern, TRIGGER_STYLE)
+        return line
+
+    def on_key(self, event: events.Key) -> None:
+        # At once, not as a binding: of keys that come in one burst, those after it belong to the next photo.
+        if event.key in TURNING_KEYS:
+            event.stop()
+            event.prevent_default()
+            self._turn(TURNING_KEYS[event.key])
 
     def action_turn(self, by: int) -> None:
-        self.post_message(self.Turned(by))
+        self._turn(by)

@@ -13,6 +13,7 @@ from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees, wait_
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLORTERM", "truecolor")
 
 
 def captions(photos: Path) -> dict[str, str | None]:
@@ -105,7 +106,7 @@ async def test_a_caption_that_its_file_cannot_hold_is_kept_and_the_others_are_sa
         await go(pilot, "3", "e", "enter")
         await write(pilot, "wide")
         text = await go(pilot, "ctrl+s")
-        assert "Write the caption in one line." in " ".join(text.split()).replace("│ ││ ", "")
+        assert "Not saved, but kept." in text and "Write the caption in one" in text
         assert "1 unsaved" in text or size == NARROW
         await go(pilot, "pagedown")
         await write(pilot, " cat")

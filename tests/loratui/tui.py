@@ -41,7 +41,7 @@ def _is_at_work(app: App) -> bool:
     if isinstance(app.screen, StepScreen) and app.screen.jobs:
         return True
     queues = (app, *app.screen.walk_children(with_self=True))
-    return any(each.message_queue_size for each in queues) or any(worker.is_running for worker in app.workers)
+    return any(each.message_queue_size for each in queues) or any(not worker.is_finished for worker in app.workers)
 
 
 async def write(pilot: Pilot, text: str) -> None:
