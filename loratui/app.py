@@ -1,39 +1,52 @@
 """The TUI: one Textual app, a mode for each step of the road, and the promise that nothing typed is lost."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
 import sys
 import termios
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
+from rich.markup import escape
+from rich.text import Text
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.dom import DOMNode
+from textual.driver import Driver
+from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.widgets import Input, TextArea
 
 from curation.errors import StatedError
-from curation.hub import photos_folder
 from curation.text import visible
-from engine.rundir import find_run
-from loratui.project import CONFIG_FILE, Project
-from loratui.recipe import Recipe
+from loratui.app_log import AppLog
+from loratui.ascii_filter import AsciiFilter
+from loratui.crash import write_crash_report
+from loratui.glyphs import use_glyphs
+from loratui.keymap import KeyedAction, actions_of, checked_keymap, title_of
+from loratui.preferences import DEFAULT_THEME, Preferences, save_theme
+from loratui.project import Project
 from loratui.screens.captions import CaptionsScreen
 from loratui.screens.checks import ChecksScreen
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.help import HelpScreen
 from loratui.screens.home import HomeScreen
+from loratui.screens.log import LogScreen
 from loratui.screens.photos import PhotosScreen
 from loratui.screens.recipe import RecipeScreen
 from loratui.screens.results import ResultsScreen
+from loratui.screens.step import StepScreen
+from loratui.screens.too_small import TooSmallScreen, fits
 from loratui.screens.train import TrainScreen
 from loratui.widgets.step_strip import STEPS
 
-SCREENS = (
+SCREENS: tuple[type[StepScreen], ...] = (
     HomeScreen,
     PhotosScreen,
     ChecksScreen,
@@ -41,7 +54,11 @@ SCREENS = (
     RecipeScreen,
     TrainScreen,
     ResultsScreen,
+    LogScreen,
 )
+ANSI_THEME = "ansi-dark"
+"""For terminals of 16 colours, or none: it takes the terminal's own, and tells the rest by bold and reverse."""
+LAST_KEYS = 30
 
 
 class LoratuiApp(App[None]):
@@ -53,26 +70,63 @@ class LoratuiApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (161, "-wide")]  # noqa: RUF012 - not a ClassVar in Textual
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"step('{mode}')", title, show=False, tooltip="Go to this screen")
-            for number, (mode, title) in enumerate(STEPS.items(), start=1)
+            Binding(str(number), f"step('{mode}')", title, show=False, id=f"app.{mode}", tooltip="Go to this screen")
+            for number, (mode, title) in enumerate({"home": "Home", **STEPS}.items())
         ),
-        Binding("0", "step('home')", "Home", show=False, tooltip="Go to this screen"),
-        Binding("question_mark", "help", "Help", tooltip="The keys of this screen"),
-        Binding("q", "quit", "Quit", tooltip="Leave; captions are saved, and a run goes on"),
-        Binding("ctrl+l", "redraw", "Redraw", show=False, tooltip="Draw the whole screen again"),
+        Binding("L", "step('log')", "Log", show=False, id="app.log", tooltip="All that was said since the start"),
+        Binding("ctrl+l", "redraw", "Redraw", show=False, id="app.redraw", tooltip="Draw the whole screen again"),
+        Binding("ctrl+p", "command_palette", "All", id="app.palette", tooltip="Search all actions, of any screen"),
+        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="The keys of this screen"),
+        Binding("q", "quit", "Quit", id="app.quit", tooltip="Leave; captions are saved, and a run goes on"),
     ]
 
-    def __init__(self, project: Project, first: str = "photos") -> None:
-        super().__init__()
+    def __init__(
+        self,
+        project: Project,
+        first: str = "photos",
+        preferences: Preferences | None = None,
+        troubles: Sequence[StatedError] = (),
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        """first: the mode that comes up.  troubles: with the preferences, to be told once there is a screen."""
+        self.DEFAULT_MODE = first  # pyright: ignore[reportAttributeAccessIssue] - a class variable in Textual
+        # Without it Textual turns colours into RGB greys.
+        super().__init__(driver_class, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.project = project
-        self._first = first
+        self.preferences = preferences or Preferences()
+        self.app_log = AppLog()
+        self._last_keys: deque[str] = deque(maxlen=LAST_KEYS)
+        self._ascii_filter = AsciiFilter()
+        self._is_ascii = use_glyphs(self.preferences.ui.glyphs).is_ascii
         for screen in SCREENS:
             self.add_mode(screen.mode, partial(screen, project))
+        self._troubles = [*troubles, *self._choose_theme(), *self._choose_keys()]
+
+    def _choose_theme(self) -> Iterable[StatedError]:
+        wanted = self.preferences.ui.theme
+        if wanted not in self.available_themes:
+            yield StatedError(f"There is no theme {wanted}.", "Choose one with ctrl+p, then Theme.")
+            wanted = DEFAULT_THEME
+        if self.no_color or self.console.color_system == "standard":
+            wanted = wanted if wanted.startswith("ansi") else ANSI_THEME
+        self.theme = wanted
+
+    def _choose_keys(self) -> list[StatedError]:
+        if not self.preferences.keys:
+            return []
+        keymap, problems = checked_keymap(self.preferences.keys)
+        self.set_keymap(keymap)
+        return problems
+
+    def get_line_filters(self) -> list[LineFilter]:
+        return [*super().get_line_filters(), self._ascii_filter] if self._is_ascii else [*super().get_line_filters()]
 
     def on_mount(self) -> None:
         self._running_loop = asyncio.get_running_loop()
-        if self._first != "photos":
-            self.switch_mode(self._first)
+        for trouble in self._troubles:
+            self.tell(trouble)
+
+    # What must not be lost
 
     def hang_up(self) -> None:
         """Save what was typed, at once, and leave. Signals call this at any point of the program."""
@@ -87,18 +141,29 @@ class LoratuiApp(App[None]):
             if isinstance(screen, CaptionsScreen) and screen.is_mounted:
                 screen.note_edit()
 
-    def action_step(self, mode: str) -> None:
-        self.switch_mode(mode)
+    def _fatal_error(self) -> None:
+        """Save what was typed and leave a crash report; Textual would print all local variables."""
+        error = self._exception or RuntimeError("unknown")
+        with contextlib.suppress(Exception):  # the screen may be what broke
+            self._note_edits()
+        with contextlib.suppress(StatedError, OSError):
+            self.project.keep_captions()
+        try:
+            report = write_crash_report(error, self.current_mode, self._last_keys, self.project.recipe.toml())
+            where = f"The whole of it is in {report}."
+        except (OSError, StatedError) as refused:
+            where = f"No report could be written: {refused}."
+        self.app_log.add(f"Stopped by an error: {error!r}", "error", error)
+        self.panic(
+            Text(f"loratui stopped: {visible(repr(error))}. Captions are saved, and runs go on. {visible(where)}")
+        )
 
-    def action_redraw(self) -> None:
-        self.refresh(layout=True)
-        self.screen.refresh()
-
-    def action_help(self) -> None:
-        widgets = {type(widget) for widget in self.screen.query("*") if type(widget).__module__.startswith("loratui")}
-        bindings = [*_own_bindings(*widgets), *self._bindings_of(self.screen)]
-        keys = [(key_name(binding.key), _meaning(binding)) for binding in bindings]
-        self.push_screen(HelpScreen(f"Keys of {STEPS.get(self.current_mode, 'Home')}", keys))
+    async def on_event(self, event: events.Event) -> None:
+        """Remember the last keys, without what was typed into a field."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            is_text = event.is_printable and isinstance(self.focused, Input | TextArea)
+            self._last_keys.append("text" if is_text else event.key)
+        await super().on_event(event)
 
     async def action_quit(self) -> None:
         """Save the captions and leave; ask when they cannot be saved."""
@@ -115,15 +180,54 @@ class LoratuiApp(App[None]):
             return
         self.exit()
 
-    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
-        """Every action of the screen, then Textual's own."""
-        for binding in self._bindings_of(screen):
-            yield SystemCommand(binding.description, _meaning(binding), partial(screen.run_action, binding.action))
-        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
-        yield SystemCommand("Screenshot", "Save an SVG of this screen", self.deliver_screenshot)
+    # What is said
 
-    def _bindings_of(self, screen: Screen) -> list[Binding]:
-        return _own_bindings(type(screen), type(self))
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """A toast, and an entry of the log."""
+        self.app_log.add(f"{title} {message}".strip(), severity)
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+
+    def tell(self, error: StatedError) -> None:
+        """Say what is wrong and what to do about it; the log file has its traceback too."""
+        self.app_log.add(f"{error.problem} {error.remedy}", "error", error)
+        super().notify(visible(error.remedy), title=visible(error.problem), severity="error", timeout=10, markup=False)
+
+    def tell_unexpected(self, error: BaseException) -> None:
+        """Say that something broke which the program outlives."""
+        self.app_log.add(f"This should not happen: {error!r}", "error", error)
+        super().notify(
+            "The log has the whole of it: press L.",
+            title=f"This should not happen: {visible(repr(error))[:200]}",
+            severity="error",
+            timeout=10,
+            markup=False,
+        )
+
+    # Where one is
+
+    def action_step(self, mode: str) -> None:
+        self.switch_mode(mode)
+
+    def action_redraw(self) -> None:
+        self.refresh(layout=True)
+        self.screen.refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        if not fits(event.size) and not isinstance(self.screen, TooSmallScreen):
+            self.push_screen(TooSmallScreen())
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """A cursor that blinks sends bytes for ever."""
+        if isinstance(event.widget, Input | TextArea):
+            event.widget.cursor_blink = False
 
     def on_recipe_screen_run_started(self, message: RecipeScreen.RunStarted) -> None:
         self.project.watch(message.run)
@@ -131,31 +235,49 @@ class LoratuiApp(App[None]):
             self.notify(visible(warning), severity="warning", timeout=10, markup=False)
         self.switch_mode("train")
 
+    # What can be done
 
-def run_app(photos: Path | None, runs_dir: Path, attach: str | None = None) -> int:
-    """Run the TUI and return its exit code.
+    def action_help(self) -> None:
+        """The keys of the screen, of what stands on it, and of the program."""
+        keymap = self._keymap
+        widgets = dict.fromkeys(type(widget) for widget in self.screen.query("*"))
+        kinds = [type(self.screen), *(kind for kind in widgets if kind.__module__.startswith("loratui"))]
+        groups = [(title_of(kind), actions_of(kind, keymap)) for kind in kinds]
+        groups.append(("Everywhere", [*actions_of(StepScreen, keymap), *actions_of(type(self), keymap)]))
+        self.push_screen(HelpScreen([(title, actions) for title, actions in groups if actions]))
 
-    photos: the folder to open; without it the one that lora.toml names, if any.  attach: a run to show first.
-    Raises EngineError for a run that is not there, CurationError for photos that cannot be opened.  Whatever ends the
-    TUI, captions that were typed are saved; then it says how to come back to a run that goes on.
-    """
-    project = Project(runs_dir)
-    if photos := photos or _photos_of_config():
-        project.open(photos)
-    if attach:
-        project.watch(find_run(runs_dir, attach))
-    if "NO_COLOR" in os.environ:
-        os.environ.setdefault("TEXTUAL_THEME", "ansi-dark")  # Textual alone sends RGB greys then
-    app = LoratuiApp(project, "train" if attach else "photos")
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        # Not through the event loop, which may be waiting for a terminal that is gone.
-        signal.signal(number, lambda *_: app.hang_up())
-    try:
-        app.run()
-    finally:
-        kept = project.keep_captions()
-        _say_farewell(project, kept)
-    return app.return_code or 0
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        """Every action that is possible now, then those of the other screens, then Textual's own."""
+        listed = set()
+        for node, binding, enabled, _ in screen.active_bindings.values():
+            if enabled and binding.description and binding.id and binding.action not in listed:
+                listed.add(binding.action)
+                meaning = escape(binding.tooltip or binding.description)
+                yield SystemCommand(binding.description, meaning, partial(self.run_action, binding.action, node))
+        for kind in SCREENS:
+            if kind is not type(screen):
+                for action in actions_of(kind):
+                    title = f"{title_of(kind)}: {action.title}"
+                    yield SystemCommand(title, escape(action.meaning), partial(self._act_on, kind.mode, action))
+        yield SystemCommand("Theme", "Change the colours, also for the next time", self.action_change_theme)
+        yield SystemCommand("Screenshot", "Save an SVG of this screen", self.deliver_screenshot)
+
+    async def _act_on(self, mode: str, action: KeyedAction) -> None:
+        """Do what is an action of another screen, there."""
+        await self.switch_mode(mode)
+        if not await self.run_action(action.action, self.screen):
+            self.notify(f"{action.title} is not possible there now.")
+
+    def search_themes(self) -> None:
+        """Choose the colours, for the next time too."""
+        self.search_commands([(name, partial(self._use_theme, name)) for name in sorted(self.available_themes)])
+
+    def _use_theme(self, name: str) -> None:
+        self.theme = name
+        try:
+            save_theme(name)
+        except StatedError as error:
+            self.tell(error)
 
 
 def _terminal_is_gone() -> bool:
@@ -164,43 +286,3 @@ def _terminal_is_gone() -> bool:
     except termios.error as error:
         return error.args[0] == errno.EIO
     return False
-
-
-def _photos_of_config() -> Path | None:
-    """The folder of photos that the lora.toml here names; None without one, and for one that is broken."""
-    if not CONFIG_FILE.exists():
-        return None
-    try:
-        data = Recipe.from_file(CONFIG_FILE).compose().config.data
-    except StatedError:
-        return None
-    named = photos_folder(data.instance_data_dir or data.dataset_name or "", fetch=False)
-    return named if named.name and named.is_dir() else None
-
-
-def _say_farewell(project: Project, kept: Path | None) -> None:
-    lines = []
-    if kept:
-        lines.append(f"Captions that could not be saved are kept in {kept}; the photos' folder offers them again.")
-    if project.monitor:
-        project.monitor.refresh()
-        if project.monitor.active:
-            lines.append(
-                f"The run {project.monitor.name} goes on. Come back with: loratui attach {project.monitor.run.address}"
-            )
-    for line in lines:
-        sys.stderr.write(visible(line) + "\n")
-
-
-def _own_bindings(*kinds: type[DOMNode]) -> list[Binding]:
-    """The bindings that these classes themselves declare."""
-    return [binding for kind in kinds for binding in vars(kind).get("BINDINGS", []) if isinstance(binding, Binding)]
-
-
-def key_name(key: str) -> str:
-    """A key as its users know it."""
-    return key.replace("question_mark", "?")
-
-
-def _meaning(binding: Binding) -> str:
-    return f"{binding.description}. {binding.tooltip}." if binding.tooltip else f"{binding.description}."

@@ -86,14 +86,15 @@ def open_tui(
     runs_dir: RunsDir = Path("runs"),
     photos: Annotated[Path | None, typer.Option(help="Open the TUI on this folder of photos.")] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="Open the TUI on this run.")] = None,
+    mouse: Annotated[bool, typer.Option("--mouse/--no-mouse", help="Whether the mouse acts in the TUI.")] = True,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """From a folder of photos to an SDXL DreamBooth LoRA, in a terminal. Without a command: the TUI."""
     if context.invoked_subcommand is None:
         from curation.hub import photos_folder
-        from loratui.app import run_app
+        from loratui.session import run_app
 
-        raise typer.Exit(run_app(photos and photos_folder(photos), runs_dir, run))
+        raise typer.Exit(run_app(photos and photos_folder(photos), runs_dir, run, mouse))
 
 
 def main() -> None:

@@ -1,21 +1,24 @@
 """What the screens of the road have in common: the strip on top, the footer, and how they speak of trouble."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input, TextArea
+from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState
 
 from curation.errors import StatedError
-from curation.text import visible
 from loratui.jobs import Cancelled, Job, run_in_background
 from loratui.project import Project
 from loratui.widgets.job_bar import JobBar
+from loratui.widgets.key_footer import KeyFooter
 from loratui.widgets.step_strip import StepStrip
+
+if TYPE_CHECKING:
+    from loratui.app import LoratuiApp
 
 
 class StepScreen(Screen[None]):
@@ -24,8 +27,10 @@ class StepScreen(Screen[None]):
     mode: str
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave_field", "Leave field", tooltip="So that keys act again; tab does the same"),
-        Binding("escape", "cancel_job", "Cancel", tooltip="End what works in the background"),
+        Binding(
+            "escape", "leave_field", "Leave field", id="step.leave_field", tooltip="So that keys act; tab does it too"
+        ),
+        Binding("escape", "cancel_job", "Cancel", id="step.cancel_job", tooltip="End what works in the background"),
     ]
 
     class JobEnded(Message, bubble=False):
@@ -44,7 +49,7 @@ class StepScreen(Screen[None]):
         yield StepStrip(self.mode)
         yield from self.compose_body()
         yield JobBar()
-        yield Footer()
+        yield KeyFooter()
 
     def compose_body(self) -> Iterator:
         """The widgets between strip and footer."""
@@ -63,7 +68,11 @@ class StepScreen(Screen[None]):
 
     def tell(self, error: StatedError) -> None:
         """Say what is wrong and what to do about it."""
-        self.notify(visible(error.remedy), title=visible(error.problem), severity="error", timeout=10, markup=False)
+        self._loratui.tell(error)
+
+    @property
+    def _loratui(self) -> "LoratuiApp":
+        return cast("LoratuiApp", self.app)
 
     def start_job(self, label: str, work: Callable[[Job], Any], take: Callable[[Any], None]) -> Job:
         """Do `work` in the background, shown with its progress; esc ends it.
@@ -87,7 +96,7 @@ class StepScreen(Screen[None]):
         elif isinstance(message.error, StatedError):
             self.tell(message.error)
         else:
-            self.tell(StatedError(f"This should not happen: {message.error!r}.", "The log has the whole of it."))
+            self._loratui.tell_unexpected(message.error)
 
     def action_cancel_job(self) -> None:
         """End the newest job that is not ending yet."""
@@ -101,10 +110,8 @@ class StepScreen(Screen[None]):
         self.refresh_bindings()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        if event.state is WorkerState.ERROR:
-            self.notify(
-                visible(repr(event.worker.error)), title="This should not happen", severity="error", markup=False
-            )
+        if event.state is WorkerState.ERROR and event.worker.error:
+            self._loratui.tell_unexpected(event.worker.error)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaving a field is offered in a field only, and cancelling where there is no field to leave."""

@@ -12,12 +12,9 @@ from PIL import Image
 from skimage import data
 from textual.binding import Binding
 from textual.widgets import DataTable
-from textual.widgets._footer import FooterKey
 
 from curation.dataset import exclude, open_dataset, save_captions
-from loratui.app import SCREENS, LoratuiApp, key_name
-from loratui.screens.step import StepScreen
-from loratui.widgets.caption_area import CaptionArea
+from loratui.widgets.key_footer import KeyFooter
 from loratui.widgets.quiet_table import QuietTable
 from loratui.widgets.step_strip import STEPS
 from tests.loratui.program import wait_until
@@ -40,9 +37,9 @@ async def test_number_keys_walk_the_road_and_every_screen_fits(photos: Path, siz
             assert f" {number} {title} " in text.splitlines()[0]
             assert len(text.splitlines()) == size[1]
             assert pilot.app.screen.max_scroll_y == 0
-            keys = list(pilot.app.screen.query(FooterKey))
-            assert 3 <= len(keys) <= 8
-            assert all(key.region.right <= size[0] for key in keys)
+            footer = pilot.app.screen.query_one(KeyFooter)
+            assert 3 <= len(footer.keys) <= 8
+            assert all(title in text.splitlines()[-1] for _, _, title in footer.keys)
 
 
 async def test_without_photos_the_first_screen_asks_for_their_folder(photos: Path) -> None:
@@ -89,9 +86,11 @@ async def test_question_mark_lists_the_keys_of_the_screen(photos: Path) -> None:
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "3")
         text = await go(pilot, "question_mark")
-        assert "Keys of Captions" in text and "Next photo" in text
+        assert "Captions" in text and "Next photo" in text
+        text = await go(pilot, "end")
+        assert "Everywhere" in text and "Leave; captions are saved, and a run goes on" in text
         text = await go(pilot, "escape")
-        assert "Keys of Captions" not in text
+        assert "Everywhere" not in text
 
 
 async def test_every_key_has_its_action(photos: Path) -> None:
@@ -104,14 +103,6 @@ async def test_every_key_has_its_action(photos: Path) -> None:
                     name = binding.action.partition("(")[0] if isinstance(binding, Binding) else ""
                     owner = pilot.app if name.startswith("app.") else node
                     assert hasattr(owner, f"action_{name.removeprefix('app.')}") or not name, name
-
-
-def test_the_page_of_keys_names_every_key() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "tui.md").read_text("utf-8")
-    for owner in (LoratuiApp, StepScreen, *SCREENS, CaptionArea):
-        for binding in vars(owner).get("BINDINGS", []):
-            assert isinstance(binding, Binding)
-            assert f"| `{key_name(binding.key)}` | {binding.description} |" in page
 
 
 async def test_the_palette_offers_the_actions_of_the_screen(photos: Path) -> None:

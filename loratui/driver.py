@@ -1,0 +1,21 @@
+"""The terminal's side of the TUI: it asks for clicks and drags, and not for each cell that the mouse passes over."""
+
+from textual import events
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+ANY_MOTION, WITH_BUTTON = "\x1b[?1003", "\x1b[?1002"
+"""The modes of xterm's mouse tracking, to be switched on or off."""
+
+
+class QuietDriver(LinuxDriver):
+    """Textual's own asks for every motion: each would come up a slow line, and hover styles would go down it."""
+
+    def write(self, data: str) -> None:
+        super().write(data.replace(ANY_MOTION, WITH_BUTTON))
+
+    def process_message(self, message: Message) -> None:
+        """Pass on what the terminal sent, but no motion without a button: some send it all the same."""
+        if isinstance(message, events.MouseMove) and not message.button and not self._down_buttons:
+            return
+        super().process_message(message)

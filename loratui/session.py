@@ -1,0 +1,81 @@
+"""One session of the TUI: from the project it opens on to the words that are said when it is over."""
+
+import signal
+import sys
+from pathlib import Path
+
+from curation.errors import StatedError
+from curation.hub import photos_folder
+from curation.text import visible
+from engine.rundir import find_run
+from loratui.app import LoratuiApp
+from loratui.driver import QuietDriver
+from loratui.preferences import Preferences, load_preferences
+from loratui.project import CONFIG_FILE, Project
+from loratui.recipe import Recipe
+
+
+def run_app(photos: Path | None, runs_dir: Path, attach: str | None = None, mouse: bool = True) -> int:
+    """Run the TUI and return its exit code.
+
+    photos: the folder to open; without it the one that lora.toml names, if any.  attach: a run to show first.
+    mouse: whether it acts, where the user's preferences do not switch it off.
+    Raises EngineError for a run that is not there, CurationError for photos that cannot be opened.  Whatever ends the
+    TUI, captions that were typed are saved; then it says how to come back to a run that goes on.
+    """
+    project = Project(runs_dir)
+    if photos := photos or _photos_of_config():
+        project.open(photos)
+    if attach:
+        project.watch(find_run(runs_dir, attach))
+    preferences, troubles = _preferences()
+    app = LoratuiApp(project, _first_mode(project), preferences, troubles, QuietDriver)
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        # Not through the event loop, which may be waiting for a terminal that is gone.
+        signal.signal(number, lambda *_: app.hang_up())
+    try:
+        app.run(mouse=mouse and preferences.ui.mouse)
+    finally:
+        kept = project.keep_captions()
+        _say_farewell(project, kept)
+    return app.return_code or 0
+
+
+def _preferences() -> tuple[Preferences, list[StatedError]]:
+    """The user's, or the defaults and what is wrong with the user's."""
+    try:
+        return load_preferences(), []
+    except StatedError as error:
+        return Preferences(), [error]
+
+
+def _first_mode(project: Project) -> str:
+    if project.monitor:
+        return "train"
+    return "photos" if project.dataset else "home"
+
+
+def _photos_of_config() -> Path | None:
+    """The folder of photos that the lora.toml here names; None without one, and for one that is broken."""
+    if not CONFIG_FILE.exists():
+        return None
+    try:
+        data = Recipe.from_file(CONFIG_FILE).compose().config.data
+    except StatedError:
+        return None
+    named = photos_folder(data.instance_data_dir or data.dataset_name or "", fetch=False)
+    return named if named.name and named.is_dir() else None
+
+
+def _say_farewell(project: Project, kept: Path | None) -> None:
+    lines = []
+    if kept:
+        lines.append(f"Captions that could not be saved are kept in {kept}; the photos' folder offers them again.")
+    if project.monitor:
+        project.monitor.refresh()
+        if project.monitor.active:
+            lines.append(
+                f"The run {project.monitor.name} goes on. Come back with: loratui attach {project.monitor.run.address}"
+            )
+    for line in lines:
+        sys.stderr.write(visible(line) + "\n")
