@@ -24,7 +24,7 @@ MOST_IN_A_ROW = 4
 GAP = 2
 MOST_BYTES = 32 * 1024
 """That one picture may send: a second on a line of 256 kbit/s."""
-TOLERANCES = (0, 6, 12, 18, 24, 32, 48)
+TOLERANCES = (0, 6, 12, 18, 24, 32)
 """By how much a channel of neighbouring cells may differ before a new colour is sent, finest first."""
 COLOURS = {"256", "truecolor", "windows"}
 

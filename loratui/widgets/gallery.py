@@ -16,12 +16,14 @@ from textual.strip import Strip
 
 from curation.text import visible
 from loratui.glyphs import glyphs
-from loratui.widgets.picture import Mark, centred, drawn, in_words, shows_pictures
+from loratui.picture_app import PictureApp
+from loratui.pictures import Mark
+from loratui.widgets.drawing import Drawing, Place, centred, draw, place_in
 
 LEAST_WIDTH = 20
 """Cells of a tile, where the number of columns is left to the gallery: fewer do not show what a picture is."""
-TILE_BYTES = 4 * 1024
-"""That the picture of one tile may send: a screenful of fifteen comes in two seconds over 256 kbit/s."""
+MOST_BYTES = 96 * 1024
+"""That a screenful may send in half blocks: three seconds over 256 kbit/s."""
 MOST_THREADS = 2
 
 
@@ -83,11 +85,11 @@ class Gallery(ScrollView, can_focus=True):
             return self.gallery
 
     class Drawn(Message, bubble=False):
-        """A tile's picture is ready.  size: in cells, that of the place it was made for."""
+        """A tile's picture is ready."""
 
-        def __init__(self, tile: Tile, size: Size, lines: list[Strip]) -> None:
+        def __init__(self, tile: Tile, drawing: Drawing) -> None:
             super().__init__()
-            self.tile, self.size, self.lines = tile, size, lines
+            self.tile, self.drawing = tile, drawing
 
     class ThreadEnded(Message, bubble=False):
         """A thread found no more tiles to draw."""
@@ -98,7 +100,7 @@ class Gallery(ScrollView, can_focus=True):
         self._tiles: tuple[Tile, ...] = ()
         self._numbers: dict[str, int] = {}
         self._number = 0
-        self._drawn: dict[Tile, list[Strip]] = {}
+        self._drawn: dict[Tile, Drawing] = {}
         self._missing: list[Tile] = []
         self._threads = 0
 
@@ -171,21 +173,35 @@ class Gallery(ScrollView, can_focus=True):
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         self._scroll_rows(event, -1)
 
+    def on_mount(self) -> None:
+        if isinstance(self.app, PictureApp):
+            self.watch(self.app, "picture_way", lambda: self._draw_missing(again=True), init=False)
+
+    def on_unmount(self) -> None:
+        self._forget(self._drawn.values())
+
     def on_resize(self) -> None:
         self._arrange()
-        self._draw_missing()
+        self._draw_missing(again=True)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         self._draw_missing()
 
     def on_gallery_drawn(self, message: Drawn) -> None:
-        if message.size == self._picture and self._drawn.get(message.tile) != message.lines:
-            self._drawn[message.tile] = message.lines
-            number = self._numbers.get(message.tile.key)
-            if number is not None:
-                corner = self._corner(number)
-                self.refresh(Region(corner.x, corner.y + 1, self._tile.width, self._picture.height))
+        tile, drawing = message.tile, message.drawing
+        before = self._drawn.get(tile)
+        if drawing is before:
+            return
+        number = self._numbers.get(tile.key)
+        if number is None or drawing.place != self._place or tile not in self._in_sight():
+            return  # its place, or the way to draw it, has changed meanwhile: it was asked for again
+        self._drawn[tile] = drawing
+        self._send(drawing.transmit)
+        corner = self._corner(number)
+        self.refresh(Region(corner.x, corner.y + 1, self._tile.width, self._picture.height))
+        if before:
+            self.call_after_refresh(self._forget, [before])
 
     def on_gallery_thread_ended(self) -> None:
         self._threads -= 1
@@ -198,14 +214,19 @@ class Gallery(ScrollView, can_focus=True):
         return Strip.join(parts).adjust_cell_length(self.size.width, self.rich_style)
 
     @property
+    def _area(self) -> Size:
+        """The cells beside the scrollbar."""
+        return self.scrollable_content_region.size
+
+    @property
     def _columns(self) -> int:
-        return self._fixed_columns or max(self.size.width // LEAST_WIDTH, 1)
+        return self._fixed_columns or max(self._area.width // LEAST_WIDTH, 1)
 
     @property
     def _picture(self) -> Size:
         """The cells of a tile's picture: square, as far as that leaves a whole tile in sight."""
-        width = max(self.size.width // self._columns - 2, 1)
-        return Size(width, max(min((width + 1) // 2, self.size.height - 2), 1))
+        width = max(self._area.width // self._columns - 2, 1)
+        return Size(width, max(min((width + 1) // 2, self._area.height - 2), 1))
 
     @property
     def _tile(self) -> Size:
@@ -214,7 +235,7 @@ class Gallery(ScrollView, can_focus=True):
 
     @property
     def _rows_in_sight(self) -> int:
-        return max(self.size.height // self._tile.height, 1)
+        return max(self._area.height // self._tile.height, 1)
 
     def _corner(self, number: int) -> Region:
         """The place of a tile on the screen, as far as it is in sight."""
@@ -223,14 +244,14 @@ class Gallery(ScrollView, can_focus=True):
 
     def _arrange(self) -> None:
         rows = -(-len(self._tiles) // self._columns)
-        self.virtual_size = Size(self.size.width, rows * self._tile.height)
+        self.virtual_size = Size(self._area.width, rows * self._tile.height)
         self._keep_in_sight()
         self.refresh()
 
     def _keep_in_sight(self) -> bool:
         """Turn the page to the cursor's row: a page sends every tile once, and row by row it is sent many times."""
         tile, top = self._corner(self._number), self.scroll_offset.y
-        if tile.y >= 0 and tile.bottom <= self.size.height:
+        if tile.y >= 0 and tile.bottom <= self._area.height:
             return False
         above = 0 if tile.y > 0 else (self._rows_in_sight - 1) * tile.height
         self.scroll_to(y=max(top + tile.y - above, 0), animate=False, force=True, immediate=True)
@@ -244,7 +265,7 @@ class Gallery(ScrollView, can_focus=True):
     def _refresh_frame(self, number: int) -> None:
         corner = self._corner(number)
         for y in (corner.y, corner.bottom - 1):
-            if 0 <= y < self.size.height:
+            if 0 <= y < self._area.height:
                 self.refresh(Region(corner.x, y, corner.width, 1))
 
     def _part(self, tile: Tile, line: int, is_cursor: bool) -> Strip:
@@ -259,7 +280,8 @@ class Gallery(ScrollView, can_focus=True):
             label = Text(visible(tile.label))
             label.truncate(width - 2, overflow="ellipsis", pad=True)
             return Strip([Segment(left + label.plain + right, style)])
-        lines = self._drawn.get(tile, [])
+        drawing = self._drawn.get(tile)
+        lines = drawing.lines if drawing else []
         at = line - 1 - max((self._picture.height - len(lines)) // 2, 0)
         if not 0 <= at < len(lines):
             return Strip.blank(width, self.rich_style)
@@ -267,15 +289,30 @@ class Gallery(ScrollView, can_focus=True):
 
     def _in_sight(self) -> list[Tile]:
         first = self.scroll_offset.y // self._tile.height
-        last = (self.scroll_offset.y + self.size.height - 1) // self._tile.height
+        last = (self.scroll_offset.y + self._area.height - 1) // self._tile.height
         return list(self._tiles[first * self._columns : (last + 1) * self._columns])
 
     def _draw_missing(self, again: bool = False) -> None:
         """Have the pictures of the tiles in sight drawn, and forget the others.  again: their files may be new."""
-        in_sight = self._in_sight() if self.size.area else []
-        self._drawn = {tile: self._drawn[tile] for tile in in_sight if tile in self._drawn}
-        self._missing = [tile for tile in reversed(in_sight) if again or tile not in self._drawn]
+        in_sight = self._in_sight() if self._area.area else []
+        kept = {tile: self._drawn[tile] for tile in in_sight if tile in self._drawn}
+        gone = [drawing for tile, drawing in self._drawn.items() if tile not in kept]
+        self._drawn = kept
+        self._missing = [tile for tile in reversed(in_sight) if again or tile not in kept]
+        self.call_after_refresh(self._forget, gone)
         self._start_threads()
+
+    def _forget(self, drawings: Iterable[Drawing]) -> None:
+        self._send("".join(drawing.forget for drawing in drawings))
+
+    def _send(self, sequence: str) -> None:
+        if isinstance(self.app, PictureApp):
+            self.app.send(sequence)
+
+    @property
+    def _place(self) -> Place:
+        tiles = -(-self._area.height // self._tile.height) * self._columns
+        return place_in(self.app, self._picture, MOST_BYTES // tiles, can_float=False)
 
     def _start_threads(self) -> None:
         while self._missing and self._threads < min(MOST_THREADS, len(self._missing)):
@@ -285,17 +322,10 @@ class Gallery(ScrollView, can_focus=True):
     @work(thread=True, group="tiles", exit_on_error=False)
     def _draw_tiles(self) -> None:
         """Draw what is missing, tile by tile; what is missing may change meanwhile."""
-        has_pictures = shows_pictures(self.app)
         while self.is_attached:
             try:
                 tile = self._missing.pop()
             except IndexError:
                 break
-            size = self._picture
-            lines = (
-                drawn(tile.picture, tile.marks, *size, most_bytes=TILE_BYTES)
-                if has_pictures
-                else in_words(tile.picture, size.width)
-            )
-            self.post_message(self.Drawn(tile, size, lines))
+            self.post_message(self.Drawn(tile, draw(tile.picture, tile.marks, self._place, self._drawn.get(tile))))
         self.post_message(self.ThreadEnded())

@@ -1,145 +1,148 @@
 """A photo as large as its place allows, with boxes drawn on it; decoded and scaled away from the UI's thread."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from PIL import Image
-from rich.segment import Segment
-from rich.style import Style
 from textual import work
-from textual.app import App
+from textual.errors import NoWidget
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from curation.errors import CurationError
-from curation.text import visible
-from loratui.half_blocks import COLOURS, MOST_BYTES, as_half_blocks
-from loratui.pictures import Mark, Scaler, captions, size_in_words
+from loratui.picture_app import PictureApp
+from loratui.pictures import Mark
+from loratui.widgets.drawing import Drawing, Picture, Place, centred, draw, place_in
 
-LABEL_STYLE = Style(color="#000000", bgcolor="#ffd600", bold=True)
+__all__ = ["Mark", "PictureView"]
+
 PATIENCE_SECONDS = 0.3
 """How long the former picture stays while the next one is decoded."""
-
-SCALER = Scaler()
-"""One for all views, so that a picture seen on one screen is there at once on another."""
-
-Picture = Path | Image.Image
 
 
 class PictureView(Widget):
     """Shows one photo centred, or the sentence that says why it cannot be shown."""
 
-    class Scaled(Message, bubble=False):
-        """A picture is ready to be drawn. lines: its cells, or lines of text."""
+    class Drawn(Message, bubble=False):
+        """A picture is ready.  wanted: what it was made for."""
 
-        def __init__(self, wanted: object, lines: list[Strip]) -> None:
+        def __init__(self, wanted: object, drawing: Drawing) -> None:
             super().__init__()
-            self.wanted, self.lines = wanted, lines
+            self.wanted, self.drawing = wanted, drawing
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._picture: Picture | None = None
         self._marks: tuple[Mark, ...] = ()
         self._wanted: object = None
-        self._is_scaling = False
-        self._lines: list[Strip] = []
+        self._is_drawing = False
+        self._drawing = Drawing(Place(self.size))
+        self._awaits_sixel = False
 
     def show(self, picture: Picture | None, marks: Sequence[Mark] = ()) -> None:
         """Show this picture with boxes drawn on it, or nothing. A file is read again when it has changed."""
         self._picture, self._marks = picture, tuple(marks)
         self._begin()
 
+    def on_mount(self) -> None:
+        if isinstance(self.app, PictureApp):
+            self.watch(self.app, "picture_way", self._begin, init=False)
+
+    def on_unmount(self) -> None:
+        self._send(self._drawing.forget)
+
     def on_resize(self) -> None:
         self._begin()
 
-    def on_picture_view_scaled(self, message: Scaled) -> None:
-        self._is_scaling = False
+    def on_picture_view_drawn(self, message: Drawn) -> None:
+        self._is_drawing = False
         if message.wanted is self._wanted:
             self._wanted = None
-            self._draw(message.lines)
+            self._put(message.drawing)
         else:
-            self._scale_next()
+            self._draw_next()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        if self._drawing.sixel and not self._awaits_sixel:
+            self._awaits_sixel = True
+            self.call_after_refresh(self._draw_sixel)
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        top = max((self.size.height - len(self._lines)) // 2, 0)
-        if not top <= y < top + len(self._lines):
+        lines = self._drawing.lines
+        top = self._top
+        if not top <= y < top + len(lines):
             return Strip.blank(self.size.width, self.rich_style)
-        return centred(self._lines[y - top], self.size.width, self.rich_style)
+        return centred(lines[y - top], self.size.width, self.rich_style)
+
+    @property
+    def _top(self) -> int:
+        """The picture's first line."""
+        return max((self.size.height - len(self._drawing.lines)) // 2, 0)
 
     def _begin(self) -> None:
         self._wanted = None
         if self._picture is None:
-            self._draw([])
+            self._put(Drawing(Place(self.size)))
         elif self.size.area:
             wanted = self._wanted = object()
-            self._scale_next()
-            self.set_timer(PATIENCE_SECONDS, lambda: self._draw([]) if self._wanted is wanted else None)
+            self._draw_next()
+            self.set_timer(PATIENCE_SECONDS, lambda: self._lose_patience(wanted))
 
-    def _draw(self, lines: list[Strip]) -> None:
-        if lines != self._lines:
-            self._lines = lines
-            self.refresh()
+    def _lose_patience(self, wanted: object) -> None:
+        """Take away the former picture: it would be taken for that of the next name."""
+        if self._wanted is wanted:
+            self._put(Drawing(Place(self.size)))
 
-    def _scale_next(self) -> None:
+    def _draw_next(self) -> None:
         """One at a time: who leafs through large photos wants the one arrived at, not all that were passed."""
-        if not self._is_scaling and self._wanted and self._picture:
-            self._is_scaling = True
-            self._scale(self._wanted, self._picture, self._marks, self.size.width, self.size.height)
+        if not self._is_drawing and self._wanted and self._picture:
+            self._is_drawing = True
+            self._draw(self._wanted, self._picture, self._marks, place_in(self.app, self.size))
 
     @work(thread=True, group="picture", exit_on_error=False)
-    def _scale(self, wanted: object, picture: Picture, marks: tuple[Mark, ...], width: int, height: int) -> None:
-        lines = drawn(picture, marks, width, height) if shows_pictures(self.app) else in_words(picture, width)
-        self.post_message(self.Scaled(wanted, lines))
+    def _draw(self, wanted: object, picture: Picture, marks: tuple[Mark, ...], place: Place) -> None:
+        self.post_message(self.Drawn(wanted, draw(picture, marks, place, self._drawing)))
+
+    def _put(self, drawing: Drawing) -> None:
+        before, self._drawing = self._drawing, drawing
+        if drawing is before or (drawing.image is before.image is None and drawing.lines == before.lines):
+            return
+        self._send(drawing.transmit)
+        self.refresh()
+        self.call_after_refresh(self._send, before.forget)
+
+    def _draw_sixel(self) -> None:
+        """Draw over the lines, which were just sent, unless something else is drawn over them."""
+        self._awaits_sixel = False
+        lines = self._drawing.lines
+        if not self._drawing.sixel or not lines or self.screen is not self.app.screen:
+            return
+        left = max((self.size.width - lines[0].cell_length) // 2, 0)
+        picture = Region(left, self._top, lines[0].cell_length, len(lines)).translate(self.content_region.offset)
+        if _is_free(self, picture):
+            self._send(self._drawing.sixel_at(picture.offset))
+
+    def _send(self, sequence: str) -> None:
+        if isinstance(self.app, PictureApp):
+            self.app.send(sequence)
 
 
-def shows_pictures(app: App) -> bool:
-    """Whether the terminal has the colours for pictures, and they are not switched off (NO_COLOR)."""
-    return app.console.color_system in COLOURS and not app.no_color
-
-
-def drawn(
-    picture: Picture, marks: Sequence[Mark], width: int, height: int, most_bytes: int = MOST_BYTES
-) -> list[Strip]:
-    """The picture within `width` by `height` cells, two pixels to a cell; a sentence for one that cannot be shown."""
+def _is_free(widget: Widget, region: Region) -> bool:
+    """Whether a region of the widget is in sight as a whole, with nothing over it: no toast, no list that opened."""
+    screen = widget.screen
     try:
-        image = SCALER.scaled(picture, width, 2 * height, marks, double=True)
-    except CurationError as error:
-        return _text(error.problem, width)
-    lines = [Strip(line) for line in as_half_blocks(image, most_bytes)]
-    return with_captions(lines, marks)
-
-
-def centred(line: Strip, width: int, style: Style) -> Strip:
-    """A line of a picture, or of text in this style, in the middle of `width` cells."""
-    margin = Segment(" " * max((width - line.cell_length) // 2, 0), style)
-    segments = [segment if segment.style else Segment(segment.text, style) for segment in line]
-    return Strip([margin, *segments]).adjust_cell_length(width, style)
-
-
-def with_captions(lines: list[Strip], marks: Sequence[Mark]) -> list[Strip]:
-    """The labels of the marks written over the lines of a picture."""
-    for caption in captions(marks, lines[0].cell_length, len(lines)):
-        line, end = lines[caption.y], caption.x + caption.width
-        label = Strip([Segment(caption.text, LABEL_STYLE)])
-        lines[caption.y] = Strip.join([line.crop(0, caption.x), label, line.crop(end)])
-    return lines
-
-
-def in_words(picture: Picture, width: int) -> list[Strip]:
-    """What stands in for a picture where there are no colours: its name and its size in pixels."""
-    try:
-        size = size_in_words(picture)
-    except CurationError as error:
-        return _text(error.problem, width)
-    return [*(_text(picture.name, width) if isinstance(picture, Path) else []), *_text(size, width)]
-
-
-def _text(sentence: str, width: int) -> list[Strip]:
-    """One sentence, broken into lines."""
-    words, lines = visible(sentence).split(), [""]
-    for word in words:
-        if len(lines[-1]) + 1 + len(word) > width and lines[-1]:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return [Strip([Segment(line)]).crop(0, width) for line in lines]
+        own = screen.find_widget(widget)
+    except NoWidget:
+        return False
+    if not own.visible_region.contains_region(region):
+        return False
+    for other in screen.walk_children():
+        if not isinstance(other, Widget) or not other.visible or other in widget.ancestors_with_self:
+            continue
+        try:
+            place = screen.find_widget(other)
+        except NoWidget:
+            continue
+        if place.order > own.order and place.visible_region.overlaps(region):
+            return False
+    return True
