@@ -14,6 +14,7 @@ from rich.text import Text
 
 from engine.rundir import RunDir
 from loratui.braille import Point, extent, plot
+from loratui.glyphs import glyphs
 from loratui.half_blocks import Shown, places_in_a_row, shows_pictures, side_by_side
 from loratui.monitor import Monitor
 
@@ -61,6 +62,8 @@ def step_line(monitor: Monitor) -> str:
     parts = [f"step {monitor.step}/{monitor.total_steps}"]
     if monitor.loss is not None:
         parts.append(f"loss {monitor.loss:.4f}")
+    if monitor.prior_loss is not None:
+        parts.append(f"prior {monitor.prior_loss:.4f}")
     if monitor.effective_lr is not None:
         parts.append(f"lr {monitor.effective_lr:.3g}")
     if monitor.d is not None:
@@ -69,6 +72,9 @@ def step_line(monitor: Monitor) -> str:
         parts.append(f"{monitor.samples_per_second:.2f} samples/s")
     if monitor.eta_seconds is not None:
         parts.append(f"{duration(monitor.eta_seconds)} left")
+    if monitor.cost is not None:
+        to_come = "" if monitor.cost_to_come is None else f" of about {monitor.cost + monitor.cost_to_come:.2f}"
+        parts.append(f"cost {monitor.cost:.2f}{to_come}")
     return ", ".join(parts)
 
 
@@ -145,7 +151,15 @@ def _chart(monitor: Monitor, title: str, points: Sequence[Point], now: float | N
     low, high = extent([value for _, value in points])
     marks = [monitor.pivot_step] if monitor.pivot_step else []
     steps = (0.0, float(max(monitor.total_steps, 1)))
-    lines = plot(points, max(width, 8), PLOT_HEIGHT, x_range=steps, y_range=(low, high), marks=marks)
+    lines = plot(
+        points,
+        max(width, 8),
+        PLOT_HEIGHT,
+        x_range=steps,
+        y_range=(low, high),
+        marks=marks,
+        in_ascii=glyphs().is_ascii,
+    )
     return Panel(
         Text("\n".join(lines), style=style, no_wrap=True),
         title=Text(title if now is None else f"{title} {now:.4g}"),

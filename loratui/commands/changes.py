@@ -26,38 +26,17 @@ def must_agree(run: RunDir, resumption: Resumption, force: bool) -> None:
 
     Raises EngineError for what cannot go on, and where nobody is there to be asked; Abort where the answer is no.
     """
-    from engine.errors import EngineError
-    from engine.training.manifest import checkpoint_folders
+    from loratui.changes import changes_since
 
-    for sentence in resumption.passed_over:
+    changes = changes_since(run, resumption)
+    for sentence in changes.notes:
         say(sentence)
-    if resumption.checkpoint is None:
-        if checkpoint_folders(run):
-            _ask(
-                f"None of {run.name}'s checkpoints is whole: it would begin again at step 0.",
-                "put one back from a copy",
-                force,
-            )
-        return
-    step = int(resumption.checkpoint.name)
-    if resumption.differences is None:
-        say(f"The checkpoint of step {step} does not tell what it was trained on: nothing can be compared.")
-        return
-    of_weight = {"harmless": [], "learned": [], "impossible": []}
-    for difference in resumption.differences:
-        of_weight[difference.weight].append(difference)
-    since = f"Changed since the checkpoint of step {step}"
-    _show(f"{since}, without a change of what is learned:", of_weight["harmless"])
-    _show(f"{since}, and it changes what is learned:", of_weight["learned"])
-    _show(f"{since}, and what was trained does not fit it:", of_weight["impossible"])
-    if impossible := of_weight["impossible"]:
-        names = ", ".join(each.name for each in impossible)
-        raise EngineError(
-            f"The run {run.name} cannot go on with another {names}.",
-            f"Put it back, or train a new run with it, from these weights where they fit: --init-from {run.address}",
-        )
-    if of_weight["learned"]:
-        _ask(f"{run.name} would go on with these changes.", "undo what has changed", force)
+    for heading, differences in changes.groups:
+        _show(heading, differences)
+    if changes.refusal:
+        raise changes.refusal
+    if changes.question:
+        _ask(changes.question, changes.instead, force)
 
 
 def _ask(what: str, instead: str, force: bool) -> None:
@@ -75,8 +54,6 @@ def _show(heading: str, differences: Sequence[Difference]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    if not differences:
-        return
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print(Text(heading, "bold"))
     for difference in differences[:MOST_SHOWN]:

@@ -1,187 +1,265 @@
-"""Train: a run as it goes, or the runs there are."""
+"""Train: a run as it goes, what can be asked of it, and the runs there are."""
 
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
-from textual.widgets import ContentSwitcher, RichLog, Static
+from textual.message import Message
+from textual.widgets import ContentSwitcher
 
 from curation.text import visible
-from engine.launcher import is_active
-from engine.rundir import RunDir, list_runs
-from loratui.glyphs import glyphs
-from loratui.live import duration
+from engine.cleanup import removable, remove_run
+from engine.errors import EngineError
+from engine.extras import require
+from engine.rundir import Request
+from engine.sizes import gigabytes
+from engine.start import Resumption, prepare_resumption, resume_run
+from loratui.asked import Asked, ask
+from loratui.changes import Changes, changes_since
+from loratui.jobs import Job, run_in_background
 from loratui.monitor import Monitor
-from loratui.project import RUN_SIGNS
+from loratui.overview import Overview
 from loratui.screens.confirm import ConfirmScreen
+from loratui.screens.sample_view import SampleView
 from loratui.screens.step import StepScreen
-from loratui.widgets.plot import Plot
-from loratui.widgets.quiet_bar import QuietBar
-from loratui.widgets.quiet_table import QuietTable
+from loratui.screens.warnings import WarningsScreen
+from loratui.widgets.gallery import Gallery
+from loratui.widgets.row_list import RowList
+from loratui.widgets.run_view import RunView, Window, sentences
+from loratui.widgets.runs_list import RunsList
 
-REFRESH_SECONDS = 1.0
+PACES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between two looks
+MOST_SHOWN = 12  # changes in a question; `loratui resume` shows them all
+CAN_CONTINUE = ("paused", "stopped", "failed", "died")
 
 
 class TrainScreen(StepScreen):
-    """The fifth step, a viewer: it follows the run's folder once a second, and closing it changes nothing."""
+    """The fifth step, a viewer: it follows the run's folder, and closing it changes nothing."""
 
     mode = "train"
     CSS_PATH = "train.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("X", "stop", "Stop", tooltip="End the run after this step, with a checkpoint and an export"),
-        Binding("r", "runs", "Runs", tooltip="All runs; enter attaches to one"),
+        Binding("s", "ask('sample')", "Sample", id="train.sample", tooltip="Have sample pictures made after this step"),
+        Binding("c", "ask('checkpoint')", "Checkpoint", id="train.checkpoint", tooltip="Have a checkpoint written now"),
+        Binding("p", "pause", "Pause", id="train.pause", tooltip="A checkpoint, then the GPU is free; p goes on"),
+        Binding("p", "continue", "Continue", id="train.continue", tooltip="Go on from the newest whole checkpoint"),
+        Binding("X", "stop", "Stop", id="train.stop", tooltip="End it, with a checkpoint and an export; asks first"),
+        Binding("r", "runs", "Runs", id="train.runs", tooltip="All runs; enter attaches to one"),
+        Binding("r,escape", "back", "Back", id="train.back", tooltip="From the runs back to the one on view"),
+        Binding("D", "remove", "Remove", id="train.remove", tooltip="Delete the run and all that it holds; asks first"),
+        Binding("f", "full", "Full size", show=False, id="train.full", tooltip="The panel fills the screen, or not"),
+        Binding("tab", "panel(1)", "Next panel", show=False, id="train.next_panel", tooltip="The next panel"),
+        Binding(
+            "shift+tab", "panel(-1)", "Last panel", show=False, id="train.panel_before", tooltip="The panel before"
+        ),
+        Binding("a", "log_axis", "Log scale", show=False, id="train.log_axis", tooltip="Logarithmic y axes, or not"),
+        Binding(
+            "m", "smooth", "Smoothing", show=False, id="train.smooth", tooltip="Mean of 10, 50, 200 steps, or none"
+        ),
+        Binding("z", "nearer", "Zoom in", show=False, id="train.nearer", tooltip="Half as many steps in the plots"),
+        Binding("Z", "farther", "Zoom out", show=False, id="train.farther", tooltip="Twice as many steps in the plots"),
+        Binding("left,h", "earlier(1)", "Earlier", show=False, id="train.earlier", tooltip="Earlier steps, if zoomed"),
+        Binding("right,l", "earlier(-1)", "Later", show=False, id="train.later", tooltip="Later steps, if zoomed"),
+        Binding("e", "whole", "Whole run", show=False, id="train.whole", tooltip="Plots of every step, as at first"),
+        Binding("w", "warnings", "Warnings", show=False, id="train.warnings", tooltip="What it warned of, whole"),
+        Binding("plus,equals_sign", "pace(-1)", "Faster", show=False, id="train.faster", tooltip="Look more often"),
+        Binding("minus", "pace(1)", "Slower", show=False, id="train.slower", tooltip="Look less often"),
     ]
+
+    class Refreshed(Message, bubble=False):
+        """The monitor was brought up to date, in a thread. has_news: whether anything happened."""
+
+        def __init__(self, monitor: Monitor, has_news: bool) -> None:
+            super().__init__()
+            self.monitor, self.has_news = monitor, has_news
 
     def compose_body(self) -> Iterator:
         with ContentSwitcher(initial="runs"):
-            yield QuietTable(("Run", "State", "Step", "Loss", "Updated"), id="runs")
-            with Vertical(id="run"):
-                with Vertical(classes="panel", id="progress"):
-                    with Horizontal(id="phase-line"):
-                        yield Static(id="phase", markup=False)
-                        yield QuietBar()
-                    yield Static(id="numbers", markup=False)
-                with Horizontal(id="plots"):
-                    with Vertical(classes="panel", id="loss"):
-                        yield Plot("loss-plot")
-                    with Vertical(classes="panel", id="rate"):
-                        yield Plot("rate-plot")
-                yield RichLog(id="log", classes="panel", markup=False, wrap=True, max_lines=500)
-                yield Static(id="files", classes="hint", markup=False)
+            yield RunsList(self.project.runs_dir, id="runs")
+            yield RunView(id="run")
 
     def on_mount(self) -> None:
-        self._logged = 0
-        self._drawn: Monitor | None = None
+        self._shown: Monitor | None = None
+        self._asked: list[Asked] = []
+        self._is_looking = False
         self._drawn_state = ""
-        titles = {"runs": "Runs", "loss": "Loss, line: smoothed", "log": "Log"}
-        for id, title in titles.items():
-            self.query_one(f"#{id}").border_title = title
-        self.query_one("#runs").add_class("panel")
-        self.query_one("#log").can_focus = True
-        self._timer = self.set_interval(REFRESH_SECONDS, self._poll, pause=True)
+        self._pace = self._loratui.preferences.ui.refresh_seconds
+        self._timer = self.set_interval(self._pace, self._look, pause=True)
 
     def on_screen_suspend(self) -> None:
         self._timer.pause()
+        self._runs.watch_runs(False)
 
     def draw(self) -> None:
-        self._timer.resume()
-        if self.project.monitor:
-            self._show_run(self.project.monitor)
+        monitor = self.project.monitor
+        if monitor and monitor is self._shown:
+            self._timer.resume()
+            self._look()
+        elif monitor:
+            self._follow(monitor)
         else:
             self.action_runs()
-
-    def _poll(self) -> None:
-        monitor = self.project.monitor
-        if not self._run_is_shown:
-            self._draw_runs()
-        elif monitor and monitor.refresh():
-            self._draw_run(monitor)
-            self.draw_standings()
 
     @property
     def _run_is_shown(self) -> bool:
         return self.is_mounted and self.query_one(ContentSwitcher).current == "run"
 
+    @property
+    def _runs(self) -> RunsList:
+        return self.query_one(RunsList)
+
+    @property
+    def _view(self) -> RunView:
+        return self.query_one(RunView)
+
     # The runs there are
 
     def action_runs(self) -> None:
         """Show the list of runs."""
+        self._timer.pause()
         self.query_one(ContentSwitcher).current = "runs"
-        self._draw_runs()
-        self.query_one("#runs").focus()
+        self._runs.watch_runs(True)
+        self._runs.focus_list()
         self.refresh_bindings()
 
-    def _draw_runs(self) -> None:
-        table = self.query_one("#runs", QuietTable)
-        runs = {run.name: _run_cells(run) for run in list_runs(self.project.runs_dir)}
-        if list(runs) == [str(key.value) for key in table.rows]:
-            for name, cells in runs.items():
-                for column, cell in zip(table.columns, cells, strict=True):
-                    table.show_cell(name, str(column.value), cell)
-        else:
-            table.show_rows(runs.items())
-        where = visible(str(self.project.runs_dir))
-        table.border_subtitle = Content(f"in {where}" if runs else f"none yet in {where}: start one on screen 4")
+    def action_back(self) -> None:
+        """Show the run on view again."""
+        if self.project.monitor:
+            self._show_view()
 
-    def on_data_table_row_selected(self, event: QuietTable.RowSelected) -> None:
-        run = next((run for run in list_runs(self.project.runs_dir) if run.name == event.row_key.value), None)
-        if run:
-            self._show_run(self.project.watch(run))
-            self.draw_standings()
+    def on_row_list_chosen(self, event: RowList.Chosen) -> None:
+        if chosen := self._runs.chosen:
+            self._follow(self.project.watch(chosen.run))
+
+    def action_remove(self) -> None:
+        """Delete the run under the cursor, once the user has confirmed."""
+        chosen = self._runs.chosen
+        if chosen is None:
+            return
+        try:
+            removable(chosen.run)
+        except EngineError as error:
+            self.tell(error)
+            return
+        question = (
+            f"Delete the run {visible(chosen.run.name)}, {chosen.status.state} at step {chosen.status.step}, and all "
+            f"that it holds?\n\nCheckpoints, pictures and files go, {gigabytes(chosen.disk)}; there is no undo."
+        )
+        self.app.push_screen(ConfirmScreen(question, "Delete"), lambda yes: self._remove(chosen) if yes else None)
+
+    def _remove(self, chosen: Overview) -> None:
+        def removed(_: None) -> None:
+            if self.project.monitor and self.project.monitor.run.path == chosen.run.path:
+                self.project.monitor = self._shown = None
+                self.draw_standings()
+            self._runs.look()
+
+        name = visible(chosen.run.name)
+        self.start_job(f"Deleting {name}", lambda job: remove_run(chosen.run), removed)
 
     # One run
 
-    def _show_run(self, monitor: Monitor) -> None:
-        monitor.refresh()
+    def _follow(self, monitor: Monitor) -> None:
+        """Read what happened so far, which for a long run without a summary takes a second, then follow it."""
+        self._asked = []
+        self._shown = monitor
+        self._view.show(monitor)
+        self._show_view()
+
+        def read(job: Job) -> bool:
+            return monitor.refresh(lambda done, total: job.progress(done >> 20, total >> 20))
+
+        def draw(_: bool) -> None:
+            if monitor is self._shown:
+                self._draw_run(monitor)
+
+        self.start_job(f"Reading {monitor.name}, MB", read, draw)
+
+    def _show_view(self) -> None:
+        self._runs.watch_runs(False)
         self.query_one(ContentSwitcher).current = "run"
-        if monitor is not self._drawn:
-            self._drawn, self._logged = monitor, 0
-            self.query_one("#log", RichLog).clear()
-        self._draw_run(monitor)
-        self.query_one("#log").focus()
+        self._timer.resume()
+        self._view.turn_to(self._view.panel)
         self.refresh_bindings()
 
+    def _look(self) -> None:
+        """See in the background what is new, one look at a time."""
+        monitor = self._shown
+        if monitor is None or self._is_looking:
+            return
+        self._is_looking = True
+
+        def take(has_news: bool | None, error: BaseException | None) -> None:
+            self.post_message(self.Refreshed(monitor, bool(has_news)))
+
+        run_in_background(lambda job: monitor.refresh(), Job("Looking"), take)
+
+    def on_train_screen_refreshed(self, message: Refreshed) -> None:
+        self._is_looking = False
+        if message.monitor is self._shown:
+            if message.has_news:
+                self._draw_run(message.monitor)
+            else:
+                self._draw_note(message.monitor)
+
     def _draw_run(self, monitor: Monitor) -> None:
-        self._draw_progress(monitor)
-        self.query_one("#numbers", Static).update(_numbers(monitor), layout=False)
-        marks = [monitor.pivot_step] if monitor.pivot_step is not None else []
-        loss, rate = self.query_one("#loss-plot", Plot), self.query_one("#rate-plot", Plot)
-        loss.show(monitor.smoothed_losses, monitor.losses, monitor.total_steps, marks)
-        rate.show(monitor.effective_lrs, (), monitor.total_steps, marks)
-        self._draw_title("progress", f"{monitor.name}  {glyphs().sign(RUN_SIGNS[monitor.state])} {monitor.state}")
-        self._draw_title("rate", f"Learning rate, dotted: pivot at {monitor.pivot_step}" if marks else "Learning rate")
-        self._draw_log(monitor)
-        self._draw_files(monitor)
+        self._view.draw()
+        self._draw_note(monitor)
+        self.draw_standings()
         if monitor.state != self._drawn_state:
             self._drawn_state = monitor.state
             self.refresh_bindings()
 
-    def _draw_title(self, id: str, title: str) -> None:
-        """A title set is a panel repainted, so only when it changes."""
-        panel = self.query_one(f"#{id}")
-        shown = Content(title)
-        if panel.border_title != shown.markup:
-            panel.border_title = shown
-
-    def _draw_progress(self, monitor: Monitor) -> None:
-        done, total = monitor.progress or (monitor.step, monitor.total_steps)
-        phase = (monitor.phase.replace("_", " ") or "starting the worker") if monitor.active else monitor.state
-        self.query_one("#phase", Static).update(f"{phase} {done}/{total}", layout=False)
-        self.query_one(QuietBar).show(done, total)
-
-    def _draw_log(self, monitor: Monitor) -> None:
-        log = self.query_one("#log", RichLog)
-        new = min(monitor.message_count - self._logged, len(monitor.messages))
-        for message in list(monitor.messages)[len(monitor.messages) - new :]:
-            log.write(Text(message))
-        self._logged = monitor.message_count
-
-    def _draw_files(self, monitor: Monitor) -> None:
-        if monitor.outcome:
-            problem, remedy = monitor.outcome
-            text = f"{problem}\n{remedy}\nGo on from the newest checkpoint: loratui resume {monitor.run.address}"
-        elif monitor.verified:
-            state = "verified" if monitor.verified.ok else "NOT verified"
-            files = ", ".join(visible(Path(file).name) for file in monitor.verified.files)
-            text = f"Files, {state}: {files}\nin {visible(str(monitor.run.output))}"
-        elif monitor.samples:
-            text = f"Newest sample: {visible(str(monitor.samples[-1]))}"
-        else:
-            text = ""
-        files = self.query_one("#files", Static)
-        if str(files.content) != text:
-            files.update(text)
+    def _draw_note(self, monitor: Monitor) -> None:
+        """What was asked for, until it is there, and what the run's state means."""
+        for asked in list(self._asked):
+            if outcome := asked.outcome(monitor):
+                self._asked.remove(asked)
+                self.notify(outcome, markup=False)
+        self._view.say("\n".join([*(asked.words(monitor) for asked in self._asked), *sentences(monitor)]))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "stop":
-            monitor = self.project.monitor
+        monitor = self.project.monitor
+        if action in ("runs", "back", "remove"):
+            in_runs = self.is_mounted and not self._run_is_shown
+            if action == "runs":
+                return not in_runs
+            return in_runs and (monitor is not None if action == "back" else self._runs.chosen is not None)
+        if action in ("ask", "pause", "stop"):
             return bool(monitor and monitor.active and self._run_is_shown)
+        if action == "continue":
+            return bool(monitor and monitor.state in CAN_CONTINUE and self._run_is_shown)
+        if action == "warnings":
+            return bool(monitor and monitor.warning_count and self._run_is_shown)
+        if action in ("full", "panel", "log_axis", "smooth", "nearer", "farther", "earlier", "whole", "pace"):
+            return self._run_is_shown
         return super().check_action(action, parameters)
+
+    # What is asked of it
+
+    def action_ask(self, what: Request) -> None:
+        """Ask the run for a sample or a checkpoint; what came of it is said."""
+        monitor = self.project.monitor
+        if monitor is None or any(asked.what == what for asked in self._asked):
+            return
+        if what == "sample" and not monitor.makes_samples:
+            self.tell(EngineError("This run makes no sample pictures.", "Its num_validation_images is 0."))
+        elif monitor.step >= monitor.total_steps > 0:
+            self.tell(EngineError("All steps are done.", "The last one has its pictures and its checkpoint."))
+        else:
+            self._ask(monitor, what)
+
+    def _ask(self, monitor: Monitor, what: Request) -> None:
+        try:
+            self._asked.append(ask(monitor, what))
+        except OSError as error:
+            self.tell(EngineError(f"The run cannot be asked: {error.strerror}.", f"See to {monitor.run.control}."))
+        self._draw_note(monitor)
+
+    def action_pause(self) -> None:
+        """Ask the run to write a checkpoint and end, to go on later."""
+        if self.project.monitor:
+            self._ask(self.project.monitor, "pause")
 
     def action_stop(self) -> None:
         """Ask the run to end, once the user has confirmed."""
@@ -190,47 +268,100 @@ class TrainScreen(StepScreen):
             return
         question = (
             f"Stop the run {monitor.name} at step {monitor.step} of {monitor.total_steps}?\n\n"
-            f"It writes a checkpoint and exports first; `loratui resume {monitor.run.address}` goes on later."
+            "Nothing is lost: it finishes its step, writes a checkpoint, exports what it has learned, and keeps its "
+            f"pictures.\n`loratui resume {monitor.run.address}`, or p here, goes on later."
+        )
+        self.app.push_screen(
+            ConfirmScreen(question, "Stop the run"), lambda yes: self._ask(monitor, "stop") if yes else None
         )
 
-        def ask(yes: bool | None) -> None:
-            if yes:
-                monitor.run.request("stop")
-                self.notify("Asked the run to stop; it writes a checkpoint and exports first.")
+    def action_continue(self) -> None:
+        """See what has changed since the checkpoint, and go on from it."""
+        monitor = self.project.monitor
+        if monitor is None:
+            return
+        run = monitor.run
 
-        self.app.push_screen(ConfirmScreen(question, "Stop the run"), ask)
+        def prepare(job: Job) -> tuple[Resumption, Changes]:
+            require("train", "loratui resume")
+            resumption = prepare_resumption(run, {})
+            return resumption, changes_since(run, resumption)
+
+        self.start_job(f"Comparing {monitor.name} with its checkpoint", prepare, lambda it: self._agree(monitor, *it))
+
+    def _agree(self, monitor: Monitor, resumption: Resumption, changes: Changes) -> None:
+        for note in changes.notes:
+            self.notify(visible(note), severity="warning", timeout=10, markup=False)
+        if changes.refusal:
+            self.tell(changes.refusal)
+        elif changes.question:
+            self.app.push_screen(
+                ConfirmScreen(question_of(changes, monitor), "Go on"),
+                lambda yes: self._go_on(monitor, resumption) if yes else None,
+            )
+        else:
+            self._go_on(monitor, resumption)
+
+    def _go_on(self, monitor: Monitor, resumption: Resumption) -> None:
+        self.start_job(
+            f"Starting the worker of {monitor.name}",
+            lambda job: resume_run(monitor.run, resumption),
+            lambda _: self._look(),
+        )
+
+    # How it is looked at
+
+    def on_gallery_chosen(self, event: Gallery.Chosen) -> None:
+        step, _, place = event.key.partition(":")
+        if self._shown:
+            self.app.push_screen(SampleView(self._shown, int(step), int(place)))
+
+    def action_warnings(self) -> None:
+        if self._shown:
+            self.app.push_screen(WarningsScreen(list(self._shown.warnings), self._shown.warning_count))
+
+    def action_full(self) -> None:
+        self._view.toggle_full()
+
+    def action_panel(self, by: int) -> None:
+        self._view.turn(by)
+
+    def action_log_axis(self) -> None:
+        self._view.toggle_log()
+
+    def action_smooth(self) -> None:
+        self._view.smooth()
+
+    def action_nearer(self) -> None:
+        self._view.look_at(self._view.window.narrower())
+
+    def action_farther(self) -> None:
+        self._view.look_at(self._view.window.wider())
+
+    def action_earlier(self, by: int) -> None:
+        self._view.earlier(by)
+
+    def action_whole(self) -> None:
+        self._view.look_at(Window())
+
+    def action_pace(self, by: int) -> None:
+        """Look more often, or less."""
+        at = min(range(len(PACES)), key=lambda number: abs(PACES[number] - self._pace))
+        self._pace = PACES[min(max(at + by, 0), len(PACES) - 1)]
+        self._timer.stop()
+        self._timer = self.set_interval(self._pace, self._look)
+        self.notify(f"Every {self._pace:g} s.", title="Looking for news", timeout=2, markup=False)
 
 
-def _run_cells(run: RunDir) -> tuple[str, str, str, str, str]:
-    status = run.status()
-    loss = "" if status.loss is None else f"{status.loss:.4f}"
-    age = "" if is_active(status) or not status.updated else f"{duration(time.time() - status.updated)} ago"
-    return (
-        run.name,
-        f"{glyphs().sign(RUN_SIGNS[status.state])} {status.state}",
-        f"{status.step}/{status.total_steps}",
-        loss,
-        age,
-    )
-
-
-def _numbers(monitor: Monitor) -> Text:
-    """The run's numbers, each with its name; those that are not known yet are left out."""
-    known = {
-        "loss": monitor.smoothed_loss,
-        "lr": monitor.effective_lr,
-        "d": monitor.d,
-        "grad norm": monitor.grad_norm,
-        "samples/s": monitor.samples_per_second,
-        "s/step": monitor.seconds_per_step,
-    }
-    parts = [(name, f"{value:.3g}") for name, value in known.items() if value is not None]
-    if monitor.memory is not None:
-        parts.append(("memory", f"{monitor.memory / 2**30:.1f} GiB"))
-    if monitor.eta_seconds is not None:
-        parts.append(("left", duration(monitor.eta_seconds)))
-    text = Text(no_wrap=False)
-    for name, value in parts:
-        text.append(f"{name} ", "dim")
-        text.append(f"{value}  ", "bold")
-    return text
+def question_of(changes: Changes, monitor: Monitor) -> str:
+    """What a run would go on with, to be agreed to."""
+    lines: list[str] = []
+    for heading, differences in changes.groups:
+        lines.append(heading)
+        for each in differences[:MOST_SHOWN]:
+            what = " (added)" if each.before is None else " (removed)" if each.now is None else ""
+            lines.append(f"  {each.name}{what}")
+            lines += [f"  {sign} {text}" for sign, text in (("-", each.before), ("+", each.now)) if text is not None]
+        if len(differences) > MOST_SHOWN:
+            lines.append(f"  and {len(differences) - MOST_SHOWN} more: loratui resume {monitor.run.address}")
+    return "\n".join(visible(line) for line in [*lines, "", f"{changes.question} Is that meant?"])

@@ -1,12 +1,14 @@
 """A progress bar that sends nothing over the line while nothing moves."""
 
-from rich.text import Text
-from textual.widget import Widget
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
 
 from loratui.glyphs import glyphs
+from loratui.widgets.lines import Lines
 
 
-class QuietBar(Widget):
+class QuietBar(Lines):
     """One line: how much of `total` is done, and the percentage. Textual's own repaints itself every second."""
 
     def __init__(self) -> None:
@@ -15,18 +17,20 @@ class QuietBar(Widget):
 
     def show(self, done: int, total: int) -> None:
         """Draw `done` of `total`; an unknown total (0) is an empty bar."""
-        share = min(done / total, 1.0) if total else 0.0
-        if share != self._share:
-            self._share = share
-            self.refresh()
+        self._share = min(done / total, 1.0) if total else 0.0
+        self.redraw()
 
-    def render(self) -> Text:
-        width = max(self.size.width - 5, 0)
-        full = round(width * self._share)
-        return Text.assemble(
-            (glyphs().bar_full * full, "bold"),
-            (glyphs().bar_rest * (width - full), "dim"),
-            f" {self._share:4.0%}",
-            no_wrap=True,
-            end="",
-        )
+    def drawn(self, width: int, height: int) -> list[Strip]:
+        room = max(width - 5, 0)
+        full = round(room * self._share)
+        bar, rest = glyphs().bar_full * full, glyphs().bar_rest * (room - full)
+        base = self.rich_style
+        return [
+            Strip(
+                [
+                    Segment(bar, base + Style(bold=True)),
+                    Segment(rest, base + Style(dim=True)),
+                    Segment(f" {self._share:4.0%}", base),
+                ]
+            )
+        ]

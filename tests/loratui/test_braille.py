@@ -27,7 +27,7 @@ def test_a_rising_line_goes_from_the_lower_left_to_the_upper_right() -> None:
 
 
 def test_points_that_are_not_joined_are_single_dots() -> None:
-    assert dots(plot([(0, 0), (3, 3)], width=2, height=1, joined=False)) == {(0, 0), (3, 3)}
+    assert dots(plot([(0, 0), (3, 3)], width=2, height=1, pattern="dots")) == {(0, 0), (3, 3)}
 
 
 def test_a_mark_is_a_dotted_vertical_line_at_its_place() -> None:
@@ -46,7 +46,7 @@ def test_two_series_share_ranges() -> None:
 
 
 def test_the_largest_numbers_are_told_apart() -> None:
-    assert dots(plot([(-1.7e308, -1.7e308), (1.7e308, 1.7e308)], width=2, height=1, joined=False)) == {(0, 0), (3, 3)}
+    assert dots(plot([(-1.7e308, -1.7e308), (1.7e308, 1.7e308)], width=2, height=1, pattern="dots")) == {(0, 0), (3, 3)}
 
 
 @pytest.mark.parametrize("values", [[], [math.nan], [5.0], [0.0, 0.0], [-3.0, -3.0], [-1.7e308], [1.7e308]])
@@ -64,6 +64,6 @@ def test_an_extent_is_never_empty(values: list[float]) -> None:
 def test_any_numbers_fill_the_asked_cells_with_braille(
     series: list[tuple[float, float]], width: int, height: int, joined: bool
 ) -> None:
-    lines = plot(series, width, height, joined=joined)
+    lines = plot(series, width, height, pattern="line" if joined else "dots")
     assert [len(line) for line in lines] == ([width] * height if width else [])
     assert all(0x2800 <= ord(cell) <= 0x28FF for line in lines for cell in line)
