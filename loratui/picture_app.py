@@ -10,7 +10,7 @@ from curation.errors import StatedError
 from curation.text import visible
 from loratui.half_blocks import COLOURS
 from loratui.terminal.clipboard import copy
-from loratui.terminal.probe import Terminal
+from loratui.terminal.probe import PLAIN, Terminal
 from loratui.terminal.ways import Choice, Way, chosen, ways_of
 
 SHOWN_WIDTH = 30
@@ -24,7 +24,7 @@ class PictureApp(App[None]):
         Binding("i", "pictures", "Pictures", show=False, id="app.pictures", tooltip="The next way to draw pictures"),
     ]
     picture_way: reactive[Way] = reactive("half-blocks")
-    terminal = Terminal()
+    terminal: Terminal = PLAIN
 
     def use_pictures(self, choice: Choice, terminal: Terminal) -> None:
         """Draw pictures as the user prefers, as far as the terminal can."""

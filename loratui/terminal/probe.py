@@ -45,6 +45,10 @@ class Terminal:
     in_tmux: bool = False
 
 
+PLAIN = Terminal()
+"""One of which nothing is known: it shows text."""
+
+
 class Probe:
     """A question to the terminal, under way.  `answer` waits for what is still to come."""
 
@@ -55,7 +59,7 @@ class Probe:
     def answer(self) -> Terminal:
         """What the terminal said of itself, within 2 s of the question; no pictures where it said nothing."""
         if self._reading is None:
-            return _of_tmux() if "TMUX" in os.environ else Terminal()
+            return _of_tmux() if "TMUX" in os.environ else PLAIN
         reply = b""
         while not ATTRIBUTES.search(reply):
             left = self._asked + PATIENCE_SECONDS - time.monotonic()
@@ -102,7 +106,7 @@ def terminal_of(reply: bytes) -> Terminal:
     return Terminal(
         kitty=kitty.ANSWER in reply and bool(name) and name[1].lower().startswith(PLACEHOLDER_NAMES),
         sixel=bool(attributes) and SIXEL_ATTRIBUTE in attributes[1].split(b";")[1:],
-        cell=(width, height) if width and height else Terminal.cell,
+        cell=(width, height) if width and height else PLAIN.cell,
     )
 
 
@@ -112,7 +116,7 @@ def terminal_of_tmux(answer: str) -> Terminal:
     sides = [int(side) if side.isdecimal() else 0 for side in (width, height)]
     return Terminal(
         sixel=support == "1" and "sixel" in features.split(","),
-        cell=(sides[0], sides[1]) if all(sides) else Terminal.cell,
+        cell=(sides[0], sides[1]) if all(sides) else PLAIN.cell,
         in_tmux=True,
     )
 
