@@ -66,12 +66,13 @@ def rows(entries: Mapping[str, Entry], by: Grouping, folded: Collection[str] = (
     lines: dict[str, Row] = {}
     for name in names:
         keys = groups[name]
-        if len(keys) == 1:
-            lines[f"{name}\n{keys[0]}"] = _single(name, keys[0], entries[keys[0]], by)
+        findings = [entry for key in keys if isinstance(entry := entries[key], Finding)]
+        if len(findings) < 2:
+            lines |= {f"{name}\n{key}": _single(name, key, entries[key], by) for key in keys}
             continue
-        lines[name] = _head(name, keys, [entries[key] for key in keys], by)
+        lines[name] = _head(name, keys, findings, by)
         if name not in folded:
-            lines |= {f"{name}\n{key}": _member(key, entries[key], by) for key in keys}
+            lines |= {f"{name}\n{key}": _member(key, one, by) for key, one in zip(keys, findings, strict=True)}
     return lines
 
 
@@ -121,7 +122,9 @@ def merged(report: Report, findings: Sequence[Finding]) -> Report:
 
 
 def _groups_of(entry: Entry, by: Grouping) -> Iterator[str]:
-    if by == "rule" or isinstance(entry, Skipped):
+    if isinstance(entry, Skipped):
+        yield f"{entry.code} {NOT_CHECKED}"
+    elif by == "rule":
         yield entry.code
     else:
         yield from entry.photos or (WHOLE_SET,)
@@ -131,13 +134,12 @@ def _rank(entries: Mapping[str, Entry], keys: Sequence[str], name: str) -> tuple
     return min(ORDER[severity_word(entries[key])] for key in keys), name
 
 
-def _head(name: str, keys: Sequence[str], entries: Sequence[Entry], by: Grouping) -> Row:
-    severity = min(map(severity_word, entries), key=ORDER.__getitem__)
-    if by == "photo" and isinstance(entries[0], Finding):
-        return Row(tuple(keys), severity, name, ", ".join(dict.fromkeys(map(rule_name, entries))), is_group=True)
-    photos = photos_of(entry for entry in entries if isinstance(entry, Finding))
-    counts = f"{counted(len(entries), 'finding')}, {counted(len(photos), 'photo')}"
-    return Row(tuple(keys), severity, f"{name} {rule_name(entries[0])}", counts, is_group=True)
+def _head(name: str, keys: Sequence[str], findings: Sequence[Finding], by: Grouping) -> Row:
+    severity = min((finding.severity for finding in findings), key=ORDER.__getitem__)
+    if by == "photo":
+        return Row(tuple(keys), severity, name, ", ".join(dict.fromkeys(one.rule for one in findings)), is_group=True)
+    counts = f"{counted(len(findings), 'finding')}, {counted(len(photos_of(findings)), 'photo')}"
+    return Row(tuple(keys), severity, f"{name} {findings[0].rule}", counts, is_group=True)
 
 
 def _single(name: str, key: str, entry: Entry, by: Grouping) -> Row:
@@ -148,10 +150,9 @@ def _single(name: str, key: str, entry: Entry, by: Grouping) -> Row:
     return Row((key,), entry.severity, f"{entry.code} {entry.rule}", f"{_photos(entry)}: {entry.message}")
 
 
-def _member(key: str, entry: Entry, by: Grouping) -> Row:
-    words = entry.reason if isinstance(entry, Skipped) else entry.message
-    title = f"{entry.code} {rule_name(entry)}" if by == "photo" or isinstance(entry, Skipped) else _photos(entry)
-    return Row((key,), severity_word(entry), title, words, is_member=True)
+def _member(key: str, finding: Finding, by: Grouping) -> Row:
+    title = f"{finding.code} {finding.rule}" if by == "photo" else _photos(finding)
+    return Row((key,), finding.severity, title, finding.message, is_member=True)
 
 
 def _photos(finding: Finding) -> str:

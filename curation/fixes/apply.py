@@ -1,6 +1,8 @@
 """Carrying fixes out: the copy is written, then one entry of the journal holds all that the step changed."""
 
+import itertools
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +74,14 @@ def default_output(dataset: Dataset) -> Path:
     """`PHOTOS-fixed` beside PHOTOS."""
     root = dataset.root.resolve()
     return root.with_name(f"{root.name}-fixed")
+
+
+def free_output(dataset: Dataset) -> Path:
+    """The first of `PHOTOS-fixed`, `PHOTOS-fixed-2`, ... that is not there yet; the same for PHOTOS and its copies."""
+    root = dataset.root.resolve()
+    name = re.sub(r"(?<=.)-fixed(-\d+)?$", "", root.name)
+    names = (f"{name}-fixed{'' if number == 1 else f'-{number}'}" for number in itertools.count(1))
+    return next(path for path in map(root.with_name, names) if not path.exists())
 
 
 def _can_be_recorded(root: Path, changes: Sequence[Change]) -> bool:
