@@ -18,7 +18,7 @@ from curation.redaction import redacted
 from engine.events import Event, Failed, Stopped
 from engine.journal import Journal
 from engine.rundir import RunDir
-from engine.worker import failed, heed_signals, make_cache_folder
+from engine.worker import failed, heeding_signals, make_cache_folder
 
 LOOK_SECONDS = 1.0
 
@@ -27,11 +27,14 @@ def main(run: RunDir) -> int:
     """Work at `run` beside the others; returns the exit code: 1 for a failure, also another's."""
     telemetry.switch_off()
     _keep_the_lock()
-    heed_signals(run)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    if os.environ["RANK"] == "0":
-        return _lead(run)
-    return _follow(run)
+    with heeding_signals(run):
+        code = _lead(run) if os.environ["RANK"] == "0" else _follow(run)
+    if code == 0:
+        from engine.training.processes import leave
+
+        leave()
+    return code
 
 
 def _lead(run: RunDir) -> int:
@@ -48,6 +51,7 @@ def _lead(run: RunDir) -> int:
         )
     if end is not None:
         journal(end)
+    run.clear_requests()  # the supervisor does so too, unless it was killed
     return 1 if end is None or isinstance(end, Failed) else 0
 
 

@@ -110,8 +110,8 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit, processes: Processes) 
         return Paused(step=trainer.step)
     if ending == "stopped_now" or processes.from_first(partial(run.take_request, "stop_now")):  # during last pictures
         return Stopped(step=trainer.step)
-    if processes.is_first:
-        export_and_verify(run, config, trainer.weights(), models, emit)
+    # The others wait: for one that ends badly as it leaves, torchrun would end the first one too.
+    processes.from_first(lambda: export_and_verify(run, config, trainer.weights(), models, emit))
     return Stopped(step=trainer.step) if ending == "stopped" else Finished(step=trainer.step)
 
 
@@ -202,11 +202,16 @@ def _end_before_training(
     step = checkpoint.state.step if checkpoint else 0
     if ending == "paused":
         return Paused(step=step)
-    if checkpoint and ending == "stopped" and processes.is_first:
-        add_trainables(models, config)
-        apply_weights(models, checkpoint.weights)
-        export_and_verify(run, config, checkpoint.weights, models, emit)
+    if checkpoint and ending == "stopped":
+        processes.from_first(partial(_export_earlier, run, config, models, checkpoint, emit))
     return Stopped(step=step)
+
+
+def _export_earlier(run: RunDir, config: TrainConfig, models: Models, checkpoint: Checkpoint, emit: Emit) -> None:
+    """What an earlier worker had trained."""
+    add_trainables(models, config)
+    apply_weights(models, checkpoint.weights)
+    export_and_verify(run, config, checkpoint.weights, models, emit)
 
 
 def _posteriors(run: RunDir, config: TrainConfig, models: Models, emit: Emit) -> Posteriors:

@@ -8,8 +8,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from curation import telemetry
@@ -46,8 +46,9 @@ def main(arguments: list[str]) -> int:
         with run.lock() as lock:
             if run.status().state == "finished":
                 raise EngineError(f"The run {run.name} is already finished.", f"Its files are in {run.output}.")
-            heed_signals(run)
-            end = supervise(run, lock) if is_shared(run) else _work(run)
+            with heeding_signals(run):
+                end = supervise(run, lock) if is_shared(run) else _work(run)
+            run.clear_requests()  # came too late, or were torchrun's signals, with which it ends its processes
     except EngineError as error:
         _say(str(error))
         return 2
@@ -94,8 +95,12 @@ def failed(error: Exception, run: RunDir) -> Failed:
     return Failed(problem=f"{type(error).__name__}: {message}.", remedy=f"The whole story is in {run.log_file}.")
 
 
-def heed_signals(run: RunDir) -> None:
-    """A closed terminal is nothing; being told to end is `control/stop`."""
+@contextmanager
+def heeding_signals(run: RunDir) -> Iterator[None]:
+    """Meanwhile being told to end is `control/stop`; afterwards, as the process leaves anyway, it is nothing.
+
+    A closed terminal always is nothing.
+    """
 
     def stop(_number: int, _frame: object) -> None:
         try:
@@ -106,6 +111,11 @@ def heed_signals(run: RunDir) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)  # SIG_IGN would be on_finish's too
 
 
 def _say(text: str) -> None:

@@ -100,6 +100,15 @@ def join() -> Processes:
     return Processes(state.process_index, state.num_processes)
 
 
+def leave() -> None:
+    """Let go of the others at the end, when nobody waits for anybody.
+
+    Without it gloo's thread may still hold the last exchange's tensors when Python is gone, and abort the process: then
+    torchrun ends the other ones (https://github.com/pytorch/pytorch/pull/179291).
+    """
+    distributed.destroy_process_group()
+
+
 @contextmanager
 def _losing_peers() -> Iterator[None]:
     """Raises PeerLost where an exchange fails: the tensors are the same everywhere, so somebody is gone."""

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -131,7 +132,7 @@ class Trainer:
 
         Raises EngineError when too many steps in a row give no finite loss, or the GPU is full.
         """
-        with self.checkpointing:
+        with self.checkpointing if self.processes.is_first else nullcontext():
             if self.processes.is_first and self._sample_is_missing():
                 self._sample()
             while self.step < self.plan.total_steps:

@@ -86,7 +86,7 @@ def _join(name: str | None, runs_dir: Path, accelerate_config: Path) -> NoReturn
     """Work at the run of the first machine, to its end. A signal to end stops the run; a closed terminal is nothing."""
     from engine.rundir import RunDir
     from engine.supervisor import await_worker, join
-    from engine.worker import heed_signals
+    from engine.worker import heeding_signals
 
     if name is None:
         raise typer.BadParameter("Name the run of the first machine with --name.")
@@ -94,8 +94,8 @@ def _join(name: str | None, runs_dir: Path, accelerate_config: Path) -> NoReturn
     say(f"Waiting for the first machine to work at the run {run.address}.")
     await_worker(run)
     say("Joined it.")
-    heed_signals(run)
-    raise typer.Exit(join(run, accelerate_config))
+    with heeding_signals(run):
+        raise typer.Exit(join(run, accelerate_config))
 
 
 def _batch_script(config: TrainConfig, name: str | None, runs_dir: Path, words: list[str]) -> str:

@@ -187,6 +187,41 @@ def test_two_machines_learn_what_one_does(alone: RunDir, create: Create, tmp_pat
         assert learned(run)[step] == pytest.approx(numbers, abs=WITHIN), f"at step {step}"
 
 
+@pytest.mark.slow
+def test_another_process_than_the_first_changes_no_file_and_its_bad_end_does_not_stop_the_run(
+    create: Create, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each lets go of the others before it exits, for torch may abort one that does not."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, sys\n"
+        "changing = {'os.mkdir', 'os.rename', 'os.remove', 'os.rmdir', 'os.chmod', 'shutil.rmtree'}\n"
+        "here = os.path.dirname(__file__)\n"
+        "def say(*words):\n"
+        "    with open(f'{here}/said', 'a') as file:\n"
+        "        print(*words, file=file)\n"
+        "def watch(event, arguments):\n"
+        "    writes = event in changing or event == 'open' and (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR)\n"
+        "    if writes and str(arguments[0]).startswith(os.environ['RUNS']):\n"
+        "        say('changed', arguments[0])\n"
+        "def end_badly():\n"
+        "    say('joined:', sys.modules['torch'].distributed.is_initialized())\n"
+        "    os._exit(3)\n"
+        "if os.environ.get('RANK') == '1':\n"
+        "    sys.addaudithook(watch)\n"
+        "    atexit.register(end_badly)\n"
+    )
+    run = create("stumbled", processes=2)
+    half_written = run.checkpoints / ".000002.tmp"
+    half_written.mkdir()  # by an earlier worker
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("RUNS", str(run.path.parent))
+    finished(run)
+    assert (tmp_path / "said").read_text() == "joined: False\n"
+    assert "exitcode  : 3" in run.log_file.read_text(), "torchrun took it for a failure"
+    assert not half_written.exists()
+    assert not any(run.control.iterdir()), "torchrun ends the others of one that failed by SIGTERM"
+
+
 def has_stepped(events: list[Event]) -> bool:
     last_start = max((place for place, event in enumerate(events) if isinstance(event, Started)), default=len(events))
     return any(isinstance(event, Step) for event in events[last_start:])
@@ -218,6 +253,7 @@ def test_a_killed_process_fails_the_run_within_a_minute_and_nothing_is_left_runn
     assert status.message.startswith("Process 2 of 2 was killed (SIGKILL).")
     assert isinstance(events_of(run)[-1], Failed)
     assert run.lock_holders() == []
+    assert not any(run.control.iterdir()), "torchrun ended the other one by SIGTERM, which is nobody's request"
     deadline = time.monotonic() + GIVE_UP_SECONDS
     while not last_word.exists():
         assert time.monotonic() < deadline, "on_finish never ran"

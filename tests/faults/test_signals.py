@@ -35,6 +35,7 @@ def test_being_told_to_end_is_a_stop_with_a_checkpoint_and_an_export(
         assert told(run) == words
     assert forking.work(run, f"{PHASE}{last}", signal=number) == 0  # too late to be anything but finished
     assert isinstance(events_of(run)[-1], Finished)
+    assert not any(run.control.iterdir())
     check_as_if_nothing_had_been(run, reference)
     outcome(
         f"{number.name} to the worker, in each phase",
