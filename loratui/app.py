@@ -15,7 +15,7 @@ from typing import ClassVar
 from rich.markup import escape
 from rich.text import Text
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.filter import LineFilter
@@ -30,6 +30,7 @@ from loratui.ascii_filter import AsciiFilter
 from loratui.crash import write_crash_report
 from loratui.glyphs import use_glyphs
 from loratui.keymap import KeyedAction, actions_of, checked_keymap, title_of
+from loratui.picture_app import PictureApp
 from loratui.preferences import DEFAULT_THEME, Preferences, save_theme
 from loratui.project import Project
 from loratui.screens.captions import CaptionsScreen
@@ -44,6 +45,7 @@ from loratui.screens.results import ResultsScreen
 from loratui.screens.step import StepScreen
 from loratui.screens.too_small import TooSmallScreen, fits
 from loratui.screens.train import TrainScreen
+from loratui.terminal.probe import PLAIN, Terminal
 from loratui.widgets.step_strip import STEPS
 
 SCREENS: tuple[type[StepScreen], ...] = (
@@ -61,7 +63,7 @@ ANSI_THEME = "ansi-dark"
 LAST_KEYS = 30
 
 
-class LoratuiApp(App[None]):
+class LoratuiApp(PictureApp):
     """Walks one project through its steps. Quitting never touches a run."""
 
     TITLE = "loratui"
@@ -87,6 +89,7 @@ class LoratuiApp(App[None]):
         preferences: Preferences | None = None,
         troubles: Sequence[StatedError] = (),
         driver_class: type[Driver] | None = None,
+        terminal: Terminal = PLAIN,
     ) -> None:
         """first: the mode that comes up.  troubles: with the preferences, to be told once there is a screen."""
         self.DEFAULT_MODE = first  # pyright: ignore[reportAttributeAccessIssue] - a class variable in Textual
@@ -94,6 +97,7 @@ class LoratuiApp(App[None]):
         super().__init__(driver_class, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.project = project
         self.preferences = preferences or Preferences()
+        self.use_pictures(self.preferences.ui.pictures, terminal)
         self.app_log = AppLog()
         self._last_keys: deque[str] = deque(maxlen=LAST_KEYS)
         self._ascii_filter = AsciiFilter()
@@ -243,7 +247,8 @@ class LoratuiApp(App[None]):
         widgets = dict.fromkeys(type(widget) for widget in self.screen.query("*"))
         kinds = [type(self.screen), *(kind for kind in widgets if kind.__module__.startswith("loratui"))]
         groups = [(title_of(kind), actions_of(kind, keymap)) for kind in kinds]
-        groups.append(("Everywhere", [*actions_of(StepScreen, keymap), *actions_of(type(self), keymap)]))
+        everywhere = [StepScreen, *(kind for kind in type(self).__mro__ if kind.__module__.startswith("loratui"))]
+        groups.append(("Everywhere", [action for kind in everywhere for action in actions_of(kind, keymap)]))
         self.push_screen(HelpScreen([(title, actions) for title, actions in groups if actions]))
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:

@@ -66,7 +66,7 @@ def owners() -> list[type[DOMNode]]:
     """Every class of the program that declares keys: the app, the screens by their names, then widgets and dialogs."""
     from loratui import screens, widgets
 
-    modules = [importlib.import_module("loratui.app")]
+    modules = [importlib.import_module("loratui.app"), importlib.import_module("loratui.picture_app")]
     for package in (screens, widgets):
         for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             modules.append(importlib.import_module(found.name))

@@ -15,6 +15,7 @@ from curation.hub import photos_folder
 from engine.rundir import RunDir, State
 from loratui.glyphs import Sign
 from loratui.monitor import Monitor
+from loratui.recent import remember_folder
 from loratui.recipe import KIND, RESOLUTION, TRIGGER, Recipe, Setting
 from loratui.repointing import NAMING_KEYS
 from loratui.saving import Saved, write_captions
@@ -71,6 +72,7 @@ class Project:
         """
         self.save_captions()
         self.dataset = open_dataset(folder)
+        remember_folder(folder, len(self.dataset.trainable), self.runs_dir)
         self.report = None
         self.way_back = WayBack(self.dataset.root)
         self.recipe = Recipe.for_photos(folder)
