@@ -32,6 +32,10 @@ class Job:
         if self.is_cancelled:
             raise Cancelled
 
+    def turn_to(self, label: str) -> None:
+        """Called by work that goes on with something else: that is counted and timed anew."""
+        self.label, self.done, self.total, self._began = label, 0, 0, time.monotonic()
+
     def cancel(self) -> None:
         """Ask the work to end."""
         self.is_cancelled = True

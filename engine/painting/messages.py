@@ -32,7 +32,7 @@ class Loading:
 
 @dataclass(frozen=True)
 class Previewed:
-    """So many denoising steps are done. path: a small picture of how it looks, there until the step after the next."""
+    """So many denoising steps are done. path: a small picture of how it looks, there for some steps more."""
 
     done: int
     total: int

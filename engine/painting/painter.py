@@ -16,7 +16,7 @@ from engine.painting.request import Request
 from engine.rundir import RunDir
 
 LOOK_SECONDS = 0.1  # how often it is asked whether a picture is still wanted
-ENDING_SECONDS = 5.0
+ENDING_SECONDS = 2.0
 
 
 class Painter:

@@ -22,7 +22,7 @@ from engine.text.abstractions import replace_abstractions, run_tokens
 
 IDLE_SECONDS = 300.0
 """Without a request for so long, the process ends: the GPU is wanted for training."""
-PREVIEWS_KEPT = 2  # a viewer may still be reading the one before
+PREVIEWS_KEPT = 20  # a viewer may still be reading one that is some steps old
 
 
 class NotWanted(Exception):

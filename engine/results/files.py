@@ -33,12 +33,12 @@ def output_folders(run: RunDir) -> list[Path]:
 
 
 def output_files(run: RunDir) -> list[OutputFile]:
-    """The files in the run's output folders, as they are now."""
+    """The files in the run's output folders, as they are now; of each folder those with tensors first."""
     meanings = {file.format(name=run.name): meaning for file, meaning in MEANINGS.items()}
     return [
         OutputFile(path, path.stat().st_size, meanings.get(path.name, ""))
         for folder in output_folders(run)
-        for path in sorted(folder.iterdir())
+        for path in sorted(folder.iterdir(), key=lambda path: (path.suffix != ".safetensors", path.name))
         if path.is_file() and not path.name.startswith(".")
     ]
 

@@ -1,17 +1,408 @@
-"""Results: what a run learned, as pictures and as files to take away."""
+"""Results: what a run learned, as pictures, as numbers beside another run's, and as files to take away."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
 
-from textual.widgets import Static
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import ContentSwitcher, Input, Static
 
+from curation.errors import StatedError
+from curation.text import visible
+from engine.config import TrainConfig
+from engine.launcher import is_worked_on
+from engine.painting.messages import Loading, Previewed, Told
+from engine.painting.painter import Painter
+from engine.rundir import RunDir, find_run, list_runs
+from engine.training.manifest import checkpoint_folders
+from loratui.comparison import compare
+from loratui.glyphs import glyphs
+from loratui.jobs import Job
+from loratui.monitor import Monitor
+from loratui.own_command import run_own_command
+from loratui.project import RUN_SIGNS
+from loratui.sample_grid import sample_rows
+from loratui.screens.choose import ChooseScreen
+from loratui.screens.results_compare import ComparePane
+from loratui.screens.results_files import FilesPane
+from loratui.screens.results_generate import GeneratePane
+from loratui.screens.results_samples import SamplesPane
 from loratui.screens.step import StepScreen
+from loratui.widgets.row_list import Column, RowList
+from loratui.widgets.runs_list import RunsList
+
+LOOK_SECONDS = 3.0  # at a run that goes on
+VIEWS = {
+    "samples": ("s", "Samples"),
+    "generate": ("n", "Generate"),
+    "compare": ("c", "Compare"),
+    "files": ("f", "Files"),
+}
+"""Each view's key and title."""
+OF_VIEW = {
+    "paint": "generate",
+    "next_seed": "generate",
+    "draw_seed": "generate",
+    "take_settings": "generate",
+    "other_run": "compare",
+    "move_step": "compare",
+    "verify": "files",
+    "export": "files",
+}
+"""Actions that make sense in one view only."""
 
 
 class ResultsScreen(StepScreen):
-    """In the making."""
+    """The last step: views of one run, chosen here or on another screen, behind keys of their own."""
 
     mode = "results"
     CSS_PATH = "results.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(key, f"view('{view}')", title, show=False, id=f"results.{view}", tooltip=f"Turn to {title}")
+            for view, (key, title) in VIEWS.items()
+        ),
+        Binding("p", "paint", "Paint", id="results.paint", tooltip="Paint a picture with these settings"),
+        Binding(
+            "plus,equals_sign", "next_seed", "Next seed", id="results.next_seed", tooltip="One more than this seed"
+        ),
+        Binding("z", "draw_seed", "Any seed", id="results.draw_seed", tooltip="Draw a seed at random"),
+        Binding(
+            "t", "take_settings", "Its settings", id="results.take_settings", tooltip="Take the picture's settings"
+        ),
+        Binding("o", "other_run", "Other run", id="results.other_run", tooltip="Choose the run to compare with"),
+        Binding(
+            "less_than_sign,comma",
+            "move_step(-1)",
+            "Earlier",
+            id="results.earlier",
+            tooltip="Pictures of a step before",
+        ),
+        Binding(
+            "greater_than_sign,full_stop",
+            "move_step(1)",
+            "Later",
+            id="results.later",
+            tooltip="Pictures of a later step",
+        ),
+        Binding("v", "verify", "Verify", id="results.verify", tooltip="Load the files and compare a picture"),
+        Binding("e", "export", "Export", id="results.export", tooltip="Write LoRA files from a checkpoint"),
+        Binding(
+            "y", "copy", "Copy", id="results.copy", tooltip="Copy the command line, or the one that fetches the files"
+        ),
+        Binding("r", "runs", "Runs", id="results.runs", tooltip="All runs; enter shows one's results"),
+    ]
+
+    class PreviewCame(Message, bubble=False):
+        """The picture that is being painted has come a step further."""
+
+        def __init__(self, told: Previewed) -> None:
+            super().__init__()
+            self.told = told
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, ResultsScreen.PreviewCame)
 
     def compose_body(self) -> Iterator:
-        yield Static()
+        yield Static(id="views", markup=False)
+        with ContentSwitcher(initial="runs"):
+            yield RunsList(self.project.runs_dir, id="runs")
+            yield SamplesPane("samples")
+            yield GeneratePane("generate")
+            yield ComparePane("compare")
+            yield FilesPane("files")
+
+    def on_mount(self) -> None:
+        self._view = "samples"
+        self._shown: Monitor | None = None
+        self._config = TrainConfig()
+        self._drawn_views: object = None
+        self._painter: Painter | None = None
+        self._painting: Job | None = None
+        self._verdicts: dict[Path, tuple[bool, str]] = {}
+        self._timer = self.set_interval(LOOK_SECONDS, self._look, pause=True)
+
+    def on_unmount(self) -> None:
+        if self._painter:
+            self._painter.close()
+
+    def on_screen_suspend(self) -> None:
+        self._timer.pause()
+        self._runs.watch_runs(False)
+
+    @property
+    def _runs(self) -> RunsList:
+        return self.query_one(RunsList)
+
+    # Which run, and which view of it
+
+    def draw(self) -> None:
+        if self.project.monitor is None:
+            self.action_runs()
+        elif self.project.monitor is not self._shown:
+            self._turn_to(self.project.monitor)
+        else:
+            self._draw_view()
+        self._timer.resume()
+
+    def _turn_to(self, monitor: Monitor) -> None:
+        """Show another run; its events may take a second to read."""
+        try:
+            self._config = monitor.run.config()
+        except StatedError as error:
+            self.tell(error)
+            self.action_runs()
+            return
+        self._shown = monitor
+        self.query_one(ComparePane).clear(f"Compare {monitor.name} with another run: o chooses it.")
+        self.start_job(
+            f"Reading {monitor.name}", lambda job: monitor.refresh(job.progress), lambda _: self._draw_view()
+        )
+        self._draw_view(take_focus=True)
+
+    def _look(self) -> None:
+        """Follow a run that goes on."""
+        monitor = self._shown
+        if monitor and monitor.active and not self.jobs and self._current == "samples" and monitor.refresh():
+            self._draw_view()
+            self.draw_standings()
+
+    @property
+    def _current(self) -> str | None:
+        return self.query_one(ContentSwitcher).current if self.is_mounted else None
+
+    def action_view(self, view: str) -> None:
+        """Turn to another view of the run."""
+        self._view = view
+        if self._shown:
+            self._draw_view(take_focus=True)
+
+    def action_runs(self) -> None:
+        """Show all runs."""
+        self.query_one(ContentSwitcher).current = "runs"
+        self._runs.watch_runs(True)
+        self._runs.focus_list()
+        self._draw_views()
+        self.refresh_bindings()
+
+    def on_row_list_chosen(self, event: RowList.Chosen) -> None:
+        if self._current != "runs":
+            return
+        try:
+            run = find_run(self.project.runs_dir, event.key)
+        except StatedError as error:
+            self.tell(error)
+            return
+        if self._shown is None or run.path != self._shown.run.path:
+            self.project.monitor = Monitor(run)
+            self._turn_to(self.project.monitor)
+        else:
+            self._draw_view(take_focus=True)
+        self.draw_standings()
+
+    def _draw_view(self, take_focus: bool = False) -> None:
+        monitor = self._shown
+        if monitor is None:
+            return
+        if self._current == "runs" and not take_focus:
+            return
+        self._runs.watch_runs(False)
+        self.query_one(ContentSwitcher).current = self._view
+        if self._view == "samples":
+            self.query_one(SamplesPane).show(monitor, sample_rows(monitor, self._config))
+        elif self._view == "generate":
+            self.query_one(GeneratePane).show(monitor.run, self._config, self._why_not_now())
+        elif self._view == "files":
+            self.query_one(FilesPane).show(monitor, self._config, self._verdict(monitor))
+        if take_focus:
+            self.query_one(f"#{self._view}", SamplesPane | GeneratePane | ComparePane | FilesPane).take_focus()
+        self._draw_views()
+        self.refresh_bindings()
+
+    def _draw_views(self) -> None:
+        """The line of views, each with its key; and whose they are."""
+        monitor, current = self._shown, self._current
+        drawn = (current, monitor and (monitor.name, monitor.state))
+        if drawn == self._drawn_views:
+            return
+        self._drawn_views = drawn
+        parts: list[str | tuple[str, str]] = []
+        for view, (key, title) in VIEWS.items():
+            is_here = view == current
+            parts.append((f" {key} {title} ", "bold reverse" if is_here else "$text-muted"))
+            parts.append(" ")
+        if monitor:
+            parts.append(f"  {monitor.name} {glyphs().sign(RUN_SIGNS[monitor.state])} {monitor.state}")
+        line = Content.assemble(*parts) if monitor else Content("Choose a run: enter shows its results.")
+        self.query_one("#views", Static).update(line, layout=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        current = self._current
+        if action in OF_VIEW:
+            if action == "take_settings" and current == "generate":
+                return self.query_one(GeneratePane).chosen is not None
+            return current == OF_VIEW[action]
+        if action in ("view", "copy"):
+            return self._shown is not None and (action == "view" or current in ("generate", "compare", "files"))
+        if action == "runs":
+            return current != "runs"
+        return super().check_action(action, parameters)
+
+    # Generate
+
+    def _why_not_now(self) -> str:
+        """Why a second model beside a run that trains may not fit; empty when none does."""
+        training = [run.name for run in list_runs(self.project.runs_dir) if is_worked_on(run)]
+        return f"{training[0]} is training: a second model beside it needs room on the GPU." if training else ""
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if self._current == "generate":
+            event.stop()
+            self.action_paint()
+
+    def action_paint(self) -> None:
+        """Have a picture painted, in a process that keeps the model for the next one."""
+        if self._shown is None:
+            return
+        if self._painting in self.jobs:
+            self.notify("A picture is being painted; esc gives it up.")
+            return
+        try:
+            request = self.query_one(GeneratePane).request
+        except StatedError as error:
+            self.tell(error)
+            return
+        before, run = self._painter, self._shown.run
+        painter = self._painter = before if before and before.run.path == run.path else Painter(run)
+
+        def work(job: Job) -> Path | None:
+            def heard(told: Told) -> None:
+                if isinstance(told, Loading):
+                    job.turn_to(f"Loading the model of {visible(run.name)}")
+                elif isinstance(told, Previewed):
+                    if told.done == 1:
+                        job.turn_to("Painting")
+                    job.done, job.total = told.done, told.total
+                    self.post_message(self.PreviewCame(told))
+
+            if before and before is not painter:
+                before.close()
+            return painter.paint(request, lambda: not job.is_cancelled, heard)
+
+        self._painting = self.start_job("Starting to paint", work, self._take_painted)
+
+    def on_results_screen_preview_came(self, message: PreviewCame) -> None:
+        told = message.told
+        if self._painting in self.jobs:
+            self.query_one(GeneratePane).preview(Path(told.path), told.done, told.total)
+
+    def _take_painted(self, path: Path | None) -> None:
+        self.query_one(GeneratePane).draw_pictures(newest=True)
+        self.refresh_bindings()
+        if path:
+            self.notify(visible(f"Painted {path}"), markup=False)
+
+    def action_next_seed(self) -> None:
+        self.query_one(GeneratePane).next_seed()
+
+    def action_draw_seed(self) -> None:
+        self.query_one(GeneratePane).draw_seed()
+
+    def action_take_settings(self) -> None:
+        """Write the settings of the picture under the cursor into the form."""
+        pane = self.query_one(GeneratePane)
+        if pane.chosen:
+            pane.fill(pane.chosen)
+
+    # Compare
+
+    def action_other_run(self) -> None:
+        """Choose the run to compare with."""
+        shown = self._shown
+        if shown is None:
+            return
+        others = [run for run in list_runs(self.project.runs_dir) if run.path != shown.run.path]
+        if not others:
+            self.notify("There is no other run to compare with.")
+            return
+        rows = {run.name: (run.name, run.status().state) for run in others}
+        choice = ChooseScreen(f"Compare {shown.name} with", [Column("Run"), Column("State", 10)], rows)
+        self.app.push_screen(choice, lambda name: self._compare(shown.run, name) if name else None)
+
+    def _compare(self, one: RunDir, name: str) -> None:
+        def work(_job: Job) -> object:
+            return compare(one, find_run(self.project.runs_dir, name))
+
+        pane = self.query_one(ComparePane)
+        self.start_job(f"Comparing with {visible(name)}", work, lambda found: (pane.show(found), pane.take_focus()))
+
+    def action_move_step(self, by: int) -> None:
+        self.query_one(ComparePane).move(by)
+
+    # Files
+
+    def _verdict(self, monitor: Monitor) -> tuple[bool, str] | None:
+        """What verifying said last: here, or at the end of the run."""
+        if found := self._verdicts.get(monitor.run.path):
+            return found
+        return (monitor.verified.ok, monitor.verified.message) if monitor.verified else None
+
+    def action_verify(self) -> None:
+        """Have the files loaded and compared, in a process of its own."""
+        if self._shown is None:
+            return
+        run = self._shown.run
+
+        def take(done: tuple[int, str]) -> None:
+            verification = json.loads(done[1])
+            self._verdicts[run.path] = (verification["ok"], verification["message"])
+            said = "verified" if verification["ok"] else "NOT verified"
+            severity = "information" if verification["ok"] else "error"
+            self.notify(visible(verification["message"]), title=f"{run.name} {said}", severity=severity, markup=False)
+            self._draw_view()
+
+        work = ("verify", str(run.path), "--json")
+        self.start_job("Verifying the files", lambda job: run_own_command(job, *work), take)
+
+    def action_export(self) -> None:
+        """Choose a checkpoint to write files from."""
+        if self._shown is None:
+            return
+        run = self._shown.run
+        rows = {folder.name: (f"step {int(folder.name)}",) for folder in checkpoint_folders(run)}
+        if not rows:
+            self.notify("The run has no checkpoint to export.")
+            return
+        choice = ChooseScreen("Export from the checkpoint of", [Column("Checkpoint")], rows)
+        self.app.push_screen(choice, lambda name: self._export(run, int(name)) if name else None)
+
+    def _export(self, run: RunDir, step: int) -> None:
+        def take(done: tuple[int, str]) -> None:
+            written = done[1].splitlines()
+            self.notify(visible(f"Wrote {len(written)} files to {Path(written[0]).parent}"), markup=False)
+            self._draw_view()
+
+        work = ("export", str(run.path), "--checkpoint", str(step))
+        self.start_job(f"Exporting step {step}", lambda job: run_own_command(job, *work), take)
+
+    def action_copy(self) -> None:
+        """Copy the command line of this view: to paint, to compare, or to fetch the files."""
+        try:
+            line = self._line_of_view()
+        except StatedError as error:
+            self.tell(error)
+            return
+        if line:
+            self.app.copy_to_clipboard(line)
+            self.notify(visible(line), title="Copied", markup=False)
+
+    def _line_of_view(self) -> str | None:
+        if self._current == "generate":
+            return self.query_one(GeneratePane).command
+        if self._current == "files":
+            return self.query_one(FilesPane).scp
+        comparison = self.query_one(ComparePane).comparison
+        return f"loratui compare {' '.join(each.run.address for each in comparison.monitors)}" if comparison else None
