@@ -4,7 +4,6 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +39,9 @@ class Inventory:
     """The photos to train on, counted.  unreadable: those without a header."""
 
     def __init__(self, data: DataSection, kind: Kind) -> None:
+        self.resolution = data.resolution
         self._data = data
-        self._by_face = kind == "person"
+        self._kind = kind
         self.unreadable = 0
         self.formats: Counter[str] = Counter()
         self.shots: Counter[str] = Counter()
@@ -54,14 +54,19 @@ class Inventory:
             self.unreadable += by
             return
         self.formats[file.format] += by
-        if shot := file.shot if self._by_face else file.share:
+        if shot := file.shot if self._kind == "person" else file.share:
             self.shots[shot] += by
-        self.buckets[_bucket(file.size, self._data.resolution, self._data.aspect_ratio_buckets)] += by
+        self.buckets[bucket_of(file.size, self._data)] += by
         entry = (min(file.size), file.size)
         if by > 0:
             insort(self._sides, entry)
         else:
             del self._sides[bisect_left(self._sides, entry)]
+
+    def counts_as(self, data: DataSection, kind: Kind) -> bool:
+        """Whether it counts as one with these settings would."""
+        is_same = (self.resolution, self._data.aspect_ratio_buckets) == (data.resolution, data.aspect_ratio_buckets)
+        return is_same and self._kind == kind
 
     @property
     def readable(self) -> int:
@@ -76,12 +81,7 @@ class Inventory:
     @property
     def enlarged(self) -> int:
         """How many have a shorter side below the resolution, so that training enlarges most of them."""
-        return bisect_left(self._sides, (self._data.resolution, (0, 0)))
-
-
-@cache
-def _bucket(size: Size, resolution: int, aspect_ratio_buckets: bool) -> Size:
-    return bucket_of(size, DataSection(resolution=resolution, aspect_ratio_buckets=aspect_ratio_buckets))
+        return bisect_left(self._sides, (self.resolution, (0, 0)))
 
 
 def read_files(root: Path, photos: Sequence[Photo]) -> Iterator[tuple[str, PhotoFile | None]]:
@@ -126,6 +126,6 @@ def read_header(path: Path) -> PhotoFile | None:
         with Image.open(path) as image:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             size = (image.width, image.height) if turned else (image.height, image.width)
-            return PhotoFile(size, image.format or "")
+            return PhotoFile(size, image.format or "") if min(size) else None
     except Exception:  # noqa: BLE001 - Pillow's decoders raise anything on damaged bytes
         return None

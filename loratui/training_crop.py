@@ -1,5 +1,7 @@
 """What training cuts out of a photo, drawn: the box where it is certain, else the two ends of where it may lie."""
 
+from functools import cache
+
 from curation.crops import Focus
 from engine.data.buckets import MIDDLE, Crop, Size, covering_size, crop_around, crop_sizes, nearest_size
 from engine.settings import DataSection
@@ -11,7 +13,12 @@ LEAST_ROOM = 0.02
 
 def bucket_of(photo: Size, data: DataSection) -> Size:
     """(height, width) in pixels that training crops a photo of this upright size to."""
-    return nearest_size(photo, crop_sizes(data.resolution, data.aspect_ratio_buckets))
+    return _nearest(photo, data.resolution, data.aspect_ratio_buckets)
+
+
+@cache  # of many photos few shapes
+def _nearest(photo: Size, resolution: int, aspect_ratio_buckets: bool) -> Size:
+    return nearest_size(photo, crop_sizes(resolution, aspect_ratio_buckets))
 
 
 def crop_marks(photo: Size, data: DataSection, focus: Focus | None) -> tuple[Mark, ...]:
@@ -20,7 +27,7 @@ def crop_marks(photo: Size, data: DataSection, focus: Focus | None) -> tuple[Mar
         return (crop_mark(photo, data, focus, "placed crop"),)
     if data.center_crop:
         return (crop_mark(photo, data, MIDDLE, "crop"),)
-    first, last = (crop_mark(photo, data, end, "crops from here") for end in ((0.0, 0.0), (1.0, 1.0)))
+    first, last = (crop_mark(photo, data, end, "from here") for end in ((0.0, 0.0), (1.0, 1.0)))
     if max(last.left - first.left, last.top - first.top) < LEAST_ROOM:
         return (crop_mark(photo, data, MIDDLE, "crop"),)
     return first, Mark("to here", last.left, last.top, last.width, last.height)

@@ -1,193 +1,427 @@
-"""Photos: which folder, what is learned from it, and what lies in it."""
+"""Photos: which folder, what is learned from it, what lies in it, and where training crops each photo."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from textual import work
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Vertical
 from textual.message import Message
-from textual.widgets import Input, Label, Static
-from textual.worker import get_current_worker
+from textual.widgets import Input, Static
 
-from curation.dataset import Photo, exclude, include
+from curation import journal
+from curation.dataset import Dataset, Photo, exclude, include, open_dataset, place_crops
 from curation.errors import StatedError
 from curation.text import visible
 from engine.paths import typed_path
-from loratui.recipe import INSTANCE_PROMPT, KIND, TRIGGER, Setting
+from engine.settings import DataSection
+from loratui.glyphs import glyphs
+from loratui.inventory import Inventory, PhotoFile, read_files
+from loratui.jobs import Job
+from loratui.photo_rows import STATES, cells, described, found_by
+from loratui.pictures import Mark
+from loratui.screens.concept import ConceptPanel
+from loratui.screens.crop import CropScreen, Placed
 from loratui.screens.step import StepScreen
-from loratui.widgets.quiet_table import QuietTable
-from loratui.widgets.setting_row import SettingRow
+from loratui.training_crop import crop_marks
+from loratui.widgets.gallery import Tile
+from loratui.widgets.inventory_view import InventoryView
+from loratui.widgets.photo_shelf import PhotoShelf
+from loratui.widgets.picture import PictureView
 
-SIZES_AT_ONCE = 100
+FILES_AT_ONCE = 100
 LEFT_OUT_BY_HAND = "left out by hand"
 
 
 class PhotosScreen(StepScreen):
-    """The first step. Needs nothing but the folder's listing; sizes come from file headers, in the background."""
+    """The first step. Needs nothing but the folder's listing; what files say comes in the background."""
 
     mode = "photos"
     CSS_PATH = "photos.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "open", "Open folder", tooltip="Type the path of a folder of photos; enter opens it"),
-        Binding("x", "leave_out_or_back", "Leave out/back", tooltip="Leave the photo out of training, or take it back"),
-        Binding("ctrl+r", "read_again", "Read again", tooltip="Read the folder again; what was typed stays"),
+        Binding("c", "crop", "Crop", id="photos.crop", tooltip="Place the photo's training crop; enter does it too"),
+        Binding(
+            "x",
+            "leave_out_or_back",
+            "Leave out",
+            id="photos.leave_out",
+            tooltip="Or take back; the marked photos, or this one",
+        ),
+        Binding("v", "turn_view", "View", id="photos.view", tooltip="A list, or small pictures"),
+        Binding("e", "edit_concept", "Concept", id="photos.concept", tooltip="Kind, trigger word, class noun"),
+        Binding("slash", "filter", "Filter", id="photos.filter", tooltip=f"By words of names, or: {STATES}"),
+        Binding("space", "mark", "Mark", show=False, id="photos.mark", tooltip="Mark the photo, or unmark it"),
+        Binding("u", "undo", "Undo", show=False, id="photos.undo", tooltip="Take back the last change to the folder"),
+        Binding("U", "redo", "Redo", show=False, id="photos.redo", tooltip="Make that change once more"),
+        Binding("o", "open", "Open folder", show=False, id="photos.open", tooltip="Type the path of a folder"),
+        Binding(
+            "r,ctrl+r", "read_again", "Read again", show=False, id="photos.read_again", tooltip="Read the folder again"
+        ),
+        Binding("escape", "step_out", "Step out", show=False, id="photos.step_out", tooltip="End filter and marks"),
     ]
 
-    class SizesRead(Message, bubble=False):
-        """Sizes in pixels of some photos, by name; None for a file that has no readable header."""
+    class FilesRead(Message, bubble=False):
+        """What some files say, by photo name; None for a file that has no readable header."""
 
-        def __init__(self, root: Path, sizes: dict[str, tuple[int, int] | None]) -> None:
+        def __init__(self, root: Path, files: dict[str, PhotoFile | None]) -> None:
             super().__init__()
-            self.root = root
-            self.sizes = sizes
+            self.root, self.files = root, files
 
     def compose_body(self) -> Iterator:
-        with Vertical(id="concept", classes="panel") as concept:
-            concept.border_title = "Folder and concept"
-            with Horizontal(classes="field"):
-                yield Label("Folder")
-                yield Input(placeholder="path of a folder of photos, then enter", id="folder", compact=True)
-            for setting in (KIND, TRIGGER, INSTANCE_PROMPT):
-                yield SettingRow(setting, self.project.recipe)
-            yield Static(id="meaning", classes="hint", markup=False)
-        yield QuietTable(("Photo", "Pixels", "Caption", "Training"), id="listing")
+        with Container(id="photos-body"):
+            with Container(id="about"):
+                yield InventoryView()
+                yield ConceptPanel(self.project)
+            with Container(id="photos-shelf"):
+                yield PhotoShelf(self._cells, self._tile)
+                with Vertical(id="photo", classes="panel"):
+                    yield PictureView()
+                    yield Static(id="described", markup=False)
 
     def on_mount(self) -> None:
-        self._sizes: dict[str, tuple[int, int] | None] = {}
-        self.query_one("#listing").border_title = "Photos"
-        self.query_one("#listing").add_class("panel")
+        self._root: Path | None = None
+        self._files: dict[str, PhotoFile | None] = {}
+        self._photos: dict[str, Photo] = {}
+        self._marked: set[str] = set()
+        self._report: object = None
+        self._reading: Job | None = None
+        self.query_one("#photo").border_title = "Photo"
+
+    # What is there
 
     def draw(self) -> None:
-        self._draw_concept()
-        self._draw_listing()
         dataset = self.project.dataset
+        root = dataset.root if dataset else None
+        if root != self._root or (self.project.report and self.project.report is not self._report):
+            self._forget_files(root)
+        self._report = self.project.report or self._report
+        self._photos = {photo.name: photo for photo in dataset.photos} if dataset else {}
+        self._marked &= self._photos.keys()
+        self.query_one(ConceptPanel).draw()
+        self._count_again()
+        self._draw_listing()
         if dataset is None:
-            self.query_one("#folder").focus()
+            self._edit(ConceptPanel.focus_folder)
             return
-        with self.prevent(Input.Changed):
-            self.query_one("#folder", Input).value = visible(str(dataset.root))
         if self.focused is None:
-            self.query_one(QuietTable).focus()
-        if any(photo.name not in self._sizes for photo in dataset.photos):
-            self._read_sizes(dataset.root, dataset.photos)
+            self._shelf.view.focus()
+        self._read_missing(dataset)
 
-    def _draw_concept(self) -> None:
-        for row in self.query(SettingRow):
-            row.disabled = self.project.dataset is None
-            row.show(self.project.recipe)
+    def _forget_files(self, root: Path | None) -> None:
+        """What was read of files counts no more: another folder, or the checks have measured them."""
+        if root != self._root:
+            self._marked = set()
+        self._root = root
+        self._files = {}
+        if self._reading:
+            self._reading.cancel()
+            self._reading = None
+
+    @property
+    def _data(self) -> DataSection:
+        return self.project.recipe.compose().config.data
+
+    @property
+    def _shelf(self) -> PhotoShelf:
+        return self.query_one(PhotoShelf)
+
+    def _count_again(self) -> None:
+        self._inventory = Inventory(self._data, self.project.recipe.compose().config.concept.kind)
+        for photo in self._photos.values():
+            if photo.excluded is None and photo.name in self._files:
+                self._inventory.count(self._files[photo.name])
+        self._draw_inventory()
+
+    def _draw_inventory(self) -> None:
+        dataset = self.project.dataset
+        left_out = len(self._photos) - len(dataset.trainable) if dataset else 0
+        self.query_one(InventoryView).show(self._inventory if dataset else None, len(self._photos) - left_out, left_out)
+
+    def _read_missing(self, dataset: Dataset) -> None:
+        missing = [photo for photo in dataset.photos if photo.name not in self._files]
+        if not missing or self._reading:
+            return
+
+        def read(job: Job) -> None:
+            batch: dict[str, PhotoFile | None] = {}
+            for number, (name, file) in enumerate(read_files(dataset.root, missing), start=1):
+                batch[name] = file
+                if len(batch) == FILES_AT_ONCE or number == len(missing):
+                    job.progress(number, len(missing))
+                    self.post_message(self.FilesRead(dataset.root, batch))
+                    batch = {}
+
+        self._reading = self.start_job("Looking at the photos", read, self._end_reading)
+
+    def _end_reading(self, _: None) -> None:
+        self._reading = None
+        self._draw_listing()
+
+    def on_photos_screen_files_read(self, message: FilesRead) -> None:
+        if message.root != self._root:
+            return
+        new = {name: file for name, file in message.files.items() if name in self._photos and name not in self._files}
+        self._files.update(new)
+        for name, file in new.items():
+            if self._photos[name].excluded is None:
+                self._inventory.count(file)
+        if not self._shelf.shows_pictures:  # they are drawn again once all are known
+            self._shelf.redraw(new, self._marked)
+        self._draw_inventory()
+        if self._shelf.key in new:
+            self._draw_photo()
+
+    # The list and the pictures
 
     def _draw_listing(self) -> None:
-        table = self.query_one(QuietTable)
+        shown = self._shown_names()
+        self._shelf.show(shown, self._marked)
+        self._draw_counts(len(shown))
+        self._draw_photo()
+
+    def _draw_counts(self, shown: int) -> None:
         dataset = self.project.dataset
-        photos = dataset.photos if dataset else ()
-        table.show_rows((photo.name, self._cells(photo)) for photo in photos)
-        if dataset:
-            left_out = len(dataset.photos) - len(dataset.trainable)
-            table.border_subtitle = f"{len(dataset.trainable)} to train on, {left_out} left out"
+        marked = f"{len(self._marked)} marked, " if self._marked else ""
+        filtered = f"{shown} of {len(self._photos)} shown" if shown < len(self._photos) else ""
+        trained = len(dataset.trainable) if dataset else 0
+        counts = f"{trained} to train on, {len(self._photos) - trained} left out" if dataset else ""
+        self._shelf.border_subtitle = f"{marked}{filtered or counts}"
 
-    def _cells(self, photo: Photo) -> tuple[str, str, str, str]:
-        caption = "written" if self.project.unsaved.get(photo.name, photo.caption) else "instance prompt"
-        training = "yes" if photo.excluded is None else f"left out: {photo.excluded}"
-        return photo.name, self._size_text(photo.name), caption, training
+    def _shown_names(self) -> list[str]:
+        words = self._shelf.words
+        if not words:
+            return list(self._photos)
+        resolution = self._data.resolution
+        texts = (
+            (name, found_by(photo, self._files, bool(self._caption(photo)), resolution))
+            for name, photo in self._photos.items()
+        )
+        return [name for name, text in texts if all(word in text for word in words)]
 
-    def _size_text(self, name: str) -> str:
-        if name not in self._sizes:
-            return ""
-        size = self._sizes[name]
-        return f"{size[0]} x {size[1]}" if size else "unreadable"
+    def _caption(self, photo: Photo) -> str:
+        return self.project.unsaved.get(photo.name, photo.caption or "")
 
-    @work(thread=True, exclusive=True, group="sizes", exit_on_error=False)
-    def _read_sizes(self, root: Path, photos: tuple[Photo, ...]) -> None:
-        for start in range(0, len(photos), SIZES_AT_ONCE):
-            if get_current_worker().is_cancelled:
-                return
-            some = photos[start : start + SIZES_AT_ONCE]
-            self.post_message(self.SizesRead(root, {photo.name: header_size(photo.path) for photo in some}))
+    def _cells(self, name: str) -> tuple[str, ...]:
+        photo = self._photos[name]
+        return cells(photo, self._files, bool(self._caption(photo)), name in self._marked)
 
-    def on_photos_screen_sizes_read(self, message: SizesRead) -> None:
-        dataset = self.project.dataset
-        if dataset is None or dataset.root != message.root:
-            return
-        self._sizes.update(message.sizes)
-        table = self.query_one(QuietTable)
-        for name in message.sizes:
-            if name in table.rows:
-                table.show_cell(name, "Pixels", self._size_text(name))
+    def _tile(self, name: str) -> Tile:
+        photo = self._photos[name]
+        signs = [glyphs().marked] if name in self._marked else []
+        signs += [glyphs().blocked] if photo.excluded is not None else []
+        marks = tuple(replace(mark, label="") for mark in self._marks(photo))  # words would hide a small picture
+        return Tile(name, photo.path, " ".join([*signs, name]), marks)
+
+    def _marks(self, photo: Photo) -> tuple[Mark, ...]:
+        file = self._files.get(photo.name)
+        return crop_marks(file.size, self._data, photo.focus) if file else ()
+
+    def _photo(self) -> Photo | None:
+        """The photo under the cursor."""
+        return self._photos.get(self._shelf.key or "")
+
+    def _draw_photo(self) -> None:
+        photo = self._photo()
+        self.query_one("#photo").border_title = visible(photo.name) if photo else "Photo"
+        self.query_one(PictureView).show(photo.path if photo else None, self._marks(photo) if photo else ())
+        lines: list[str] = []
+        if photo:
+            prompt = self.project.recipe.compose().config.concept.instance_prompt
+            caption = self._caption(photo) or f"no caption of its own: {prompt or 'none'}"
+            lines = list(described(photo, self._files, caption, self._data))
+        text = "\n".join(lines)
+        if str(self.query_one("#described", Static).content) != text:
+            self.query_one("#described", Static).update(text)
+
+    def on_row_list_highlighted(self) -> None:
+        self._draw_photo()
+
+    def on_gallery_highlighted(self) -> None:
+        self._draw_photo()
+
+    def on_row_list_chosen(self) -> None:
+        self.action_crop()
+
+    def on_gallery_chosen(self) -> None:
+        self.action_crop()
+
+    def action_turn_view(self) -> None:
+        self._shelf.turn(self._marked)
+        self.set_class(self._shelf.shows_pictures, "-pictures")
+
+    def action_filter(self) -> None:
+        self._shelf.begin_filter()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input.id == "filter":
+            self._draw_listing()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.input.id == "folder":
-            self._open(typed_path(event.value.strip()))
+        if event.input.id == "filter":
+            self.action_leave_field()
 
-    def _open(self, folder: Path) -> None:
-        self._sizes = {}
+    def action_mark(self) -> None:
+        photo = self._photo()
+        if photo is None:
+            return
+        self._marked ^= {photo.name}
+        self._shelf.redraw((), self._marked)
+        self._shelf.next()
+        self._draw_counts(len(self._shelf.names))
+
+    def action_step_out(self) -> None:
+        """End the marks, then the filter."""
+        if self._marked:
+            self._marked = set()
+        else:
+            self._shelf.end_filter()
+        self._draw_listing()
+
+    def action_leave_field(self) -> None:
+        if not self._shelf.words:
+            self._shelf.end_filter()
+        self.remove_class("-editing")
+        self._shelf.view.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        has_photos = bool(self._photos) if self.is_mounted and hasattr(self, "_photos") else False
+        if action in ("crop", "leave_out_or_back", "turn_view", "filter", "mark", "undo", "redo", "read_again"):
+            return has_photos
+        if action == "step_out":
+            return has_photos and bool(self._marked or self._shelf.is_filtering)
+        return super().check_action(action, parameters)
+
+    # What is decided about photos
+
+    def action_leave_out_or_back(self) -> None:
+        """All of the marked go the way of the one under the cursor, or of the first."""
+        photo = self._photo()
+        chosen = [self._photos[name] for name in sorted(self._marked)] or ([photo] if photo else [])
+        if not chosen:
+            return
+        leading = photo if photo in chosen else chosen[0]
+        if leading and leading.excluded is None:
+            names = {each.name: LEFT_OUT_BY_HAND for each in chosen if each.excluded is None}
+            self._decide(names, lambda dataset: exclude(dataset, names))
+        else:
+            names = dict.fromkeys((each.name for each in chosen), "")
+            self._decide(names, lambda dataset: include(dataset, names))
+
+    def action_crop(self) -> None:
+        photo = self._photo()
+        file = self._files.get(photo.name) if photo else None
+        if photo is None:
+            return
+        if file is None:
+            self.notify("The size of this photo is not known, so its crop cannot be placed.", severity="warning")
+            return
+
+        def place(placed: Placed | None) -> None:
+            if placed and placed.focus != photo.focus:
+                self._decide([photo.name], lambda dataset: place_crops(dataset, {photo.name: placed.focus}))
+
+        self.app.push_screen(CropScreen(photo, file.size, self._data), place)
+
+    def _decide(self, names: Collection[str], decide: Callable[[Dataset], Dataset]) -> None:
+        """Write a decision about these photos, and draw them alone."""
+        if self.project.dataset is None:
+            return
+        try:
+            dataset = decide(self.project.dataset)
+        except StatedError as error:
+            self.tell(error)
+            return
+        self.project.go_on_with(dataset)
+        before, self._photos = self._photos, {photo.name: photo for photo in dataset.photos}
+        for name in names:
+            was, now = before[name].excluded is None, self._photos[name].excluded is None
+            if was != now and name in self._files:
+                self._inventory.count(self._files[name], 1 if now else -1)
+        self._marked = set()
+        if self._shelf.words:
+            self._draw_listing()
+        else:
+            self._shelf.redraw(names, self._marked)
+            self._draw_counts(len(self._shelf.names))
+            self._draw_photo()
+        self._draw_inventory()
+        self.draw_standings()
+        self.refresh_bindings()
+
+    def action_undo(self) -> None:
+        self._turn(journal.undo, "Took back")
+
+    def action_redo(self) -> None:
+        self._turn(journal.redo, "Made again")
+
+    def _turn(self, turn: Callable[[Path], journal.Entry], what: str) -> None:
+        dataset = self.project.dataset
+        if dataset is None:
+            return
+
+        def work(_: Job) -> tuple[journal.Entry, Dataset]:
+            return turn(dataset.root), open_dataset(dataset.root, dataset.caption_column)
+
+        def take(done: tuple[journal.Entry, Dataset]) -> None:
+            self.notify(visible(f"{what}: {done[0].summary}."), markup=False)
+            self._take_read(done[1])
+
+        self.start_job("Undoing" if turn is journal.undo else "Redoing", work, take)
+
+    def action_read_again(self) -> None:
+        dataset = self.project.dataset
+        if dataset is None:
+            return
+
+        def take(read: Dataset) -> None:
+            self._forget_files(self._root)
+            self._take_read(read)
+
+        read = partial(open_dataset, dataset.root, dataset.caption_column)
+        self.start_job("Reading the folder", lambda _: read(), take)
+
+    def _take_read(self, dataset: Dataset) -> None:
+        if self.project.dataset is None or dataset.root != self.project.dataset.root:
+            return
+        if aside := self.project.go_on_with(dataset):
+            self.notify(visible(f"Captions of photos that are gone are kept in {aside}."), markup=False)
+        self.on_screen_resume()
+
+    # The folder and the concept
+
+    def action_open(self) -> None:
+        self._edit(ConceptPanel.focus_folder)
+
+    def action_edit_concept(self) -> None:
+        self._edit(ConceptPanel.focus_concept)
+
+    def _edit(self, focus: Callable[[ConceptPanel], None]) -> None:
+        self.add_class("-editing")
+        focus(self.query_one(ConceptPanel))
+
+    def on_concept_panel_folder_given(self, message: ConceptPanel.FolderGiven) -> None:
         before = self.project.dataset
         try:
-            self.project.open(folder)
+            self.project.open(typed_path(message.path))
         except StatedError as error:
             self.tell(error)
         except OSError as error:
-            self.tell(
-                StatedError(f"This path cannot be used: {error.strerror}.", "Type the path of a folder of photos.")
-            )
+            problem = f"This path cannot be used: {error.strerror}."
+            self.tell(StatedError(problem, "Type the path of a folder of photos."))
         if self.project.dataset is not before:
-            self.query_one(QuietTable).focus()
+            self.action_leave_field()
             if self.project.unsaved:
                 self.notify(f"{len(self.project.unsaved)} captions that were not saved the last time are back.")
         self.on_screen_resume()
 
-    def on_setting_row_typed(self, event: SettingRow.Typed) -> None:
-        self.project.choose(event.setting, event.text)
-        self._draw_concept()
-        self._draw_meaning(event.setting)
+    def on_concept_panel_changed(self) -> None:
+        config = self.project.recipe.compose().config
+        if not self._inventory.counts_as(config.data, config.concept.kind):
+            self._count_again()
+        self._draw_photo()
         self.draw_standings()
 
-    def on_descendant_focus(self) -> None:
-        rows = [row for row in self.query(SettingRow) if row.has_focus_within]
-        self._draw_meaning(rows[0].setting if rows else None)
-
-    def _draw_meaning(self, setting: Setting | None) -> None:
-        problem = self.project.recipe.problems.get(setting) if setting else None
-        text = problem.problem if problem else setting.meaning if setting else ""
-        self.query_one("#meaning", Static).update(visible(text))
-
-    def action_open(self) -> None:
-        self.query_one("#folder").focus()
-
-    def action_leave_out_or_back(self) -> None:
-        dataset = self.project.dataset
-        if dataset is None:
-            return
-        photo = dataset.photos[self.query_one(QuietTable).cursor_row]
-        try:
-            if photo.excluded is None:
-                self.project.dataset = exclude(dataset, {photo.name: LEFT_OUT_BY_HAND})
-            else:
-                self.project.dataset = include(dataset, [photo.name])
-        except StatedError as error:
-            self.tell(error)
-        self.project.report = None
-        self.on_screen_resume()
-
-    def action_read_again(self) -> None:
-        try:
-            self.project.read_again()
-        except StatedError as error:
-            self.tell(error)
-        self._sizes = {}
-        self.on_screen_resume()
-
-
-def header_size(path: Path) -> tuple[int, int] | None:
-    """Width and height in pixels, upright, from the file's header alone; None when there is none to read."""
-    from PIL import ExifTags, Image
-    from pillow_heif import register_heif_opener  # 60 ms, so not before there are photos to read
-
-    register_heif_opener()
-    try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-            return (image.height, image.width) if turned else image.size
-    except Exception:  # noqa: BLE001 - Pillow's decoders raise anything on damaged bytes
-        return None
+    def on_concept_panel_refused(self, message: ConceptPanel.Refused) -> None:
+        self.tell(message.error)
