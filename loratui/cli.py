@@ -15,6 +15,7 @@ from engine.errors import each_problem
 from loratui.commands import (
     caption,
     cleanup,
+    compare,
     crop,
     demo,
     doctor,
@@ -75,6 +76,8 @@ app.command("rm", rich_help_panel=TRAINING)(cleanup.remove)
 app.command("gc", rich_help_panel=TRAINING)(cleanup.collect_garbage)
 app.command(rich_help_panel=RESULTS)(results.generate)
 app.command(rich_help_panel=RESULTS)(results.export)
+app.command(rich_help_panel=RESULTS)(results.files)
+app.command(rich_help_panel=RESULTS)(compare.compare)
 app.command(rich_help_panel=RESULTS)(results.verify)
 app.command()(demo.demo)
 app.command()(doctor.doctor)

@@ -1,4 +1,4 @@
-"""What a run has learned: `generate` pictures with it, `export` its files, `verify` that they load."""
+"""What a run has learned: `generate` pictures, `export` its files, list these `files`, `verify` that they load."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ def generate(
     size: Annotated[
         int | None, typer.Option(min=64, help="Side in pixels, a multiple of 8; the run's resolution without it.")
     ] = None,
+    negative_prompt: Annotated[str, typer.Option(help="What not to show.")] = "",
+    lora_scale: Annotated[float, typer.Option(help="How strongly the LoRA counts; 1 as it was trained.")] = 1.0,
     checkpoint: Annotated[
         int | None,
         typer.Option(metavar="STEP", help="From the checkpoint of this step, also while the run goes on."),
@@ -74,22 +76,33 @@ def generate(
     from engine.results.contact_sheet import contact_sheet
     from engine.results.generate import generate as generate_images
     from engine.text.sample_prompts import base_prompt, sample_prompts
+    from loratui.progress import progress_bar
 
     config = run.config()
     captions = [text for text in prompt or [sample_prompts(config)[0]] for _ in range(num_images)]
+    inference_steps = steps or config.sample.num_inference_steps
     paint = partial(
         generate_images,
         run,
-        num_inference_steps=steps or config.sample.num_inference_steps,
+        num_inference_steps=inference_steps,
         guidance_scale=config.sample.guidance_scale if guidance_scale is None else guidance_scale,
         seed=seed,
         size=size or config.data.resolution,
+        negative_prompt=negative_prompt,
     )
-    learned = _Pictures(captions, paint(captions, step=checkpoint), "with the LoRA" if compare_base else "")
+    total = inference_steps * len(captions)
+    with progress_bar("Painting") as show:
+        learned = _Pictures(
+            captions,
+            paint(captions, step=checkpoint, lora_scale=lora_scale, on_step=lambda done, _: show(done, total)),
+            "with the LoRA" if compare_base else "",
+        )
     series = [learned]
     if compare_base:
         asked = [base_prompt(text, config) for text in captions]
-        series = [_Pictures(asked, paint(asked, from_base=True), "base model"), learned]
+        with progress_bar("The base model's") as show:
+            images = paint(asked, from_base=True, on_step=lambda done, _: show(done, total))
+        series = [_Pictures(asked, images, "base model"), learned]
     _show(series)
     sheet = contact_sheet(_rows(series, num_images if num_images > 1 else PROMPTS_IN_A_ROW))
     typer.echo(_save_pictures(learned.images, sheet, output or run.samples / _sheet_name(checkpoint)))
@@ -120,6 +133,50 @@ def export(
 
     for file in export_run(run, checkpoint, output):
         typer.echo(file)
+
+
+def files(
+    name: RunName,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="One JSON object: version, run, files, tools, scp.")
+    ] = False,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """List a run's exported files, where they go in each tool, how a prompt reads there, and what fetches them."""
+    import dataclasses
+    import json
+
+    from curation.text import visible
+    from engine.results.files import output_files, scp_line
+    from engine.results.tools import first_prompt, tools
+    from engine.rundir import find_run
+    from engine.sizes import gigabytes
+    from engine.text.abstractions import run_tokens
+
+    run = find_run(runs_dir, name)
+    config = run.config()
+    found, listed = output_files(run), tools(run.name, first_prompt(config), run_tokens(config))
+    scp = scp_line(run.output) if found else None
+    if json_output:
+        as_json = [{"path": str(file.path), "size": file.size, "meaning": file.meaning} for file in found]
+        told = {
+            "version": 1,
+            "run": run.name,
+            "files": as_json,
+            "tools": [*map(dataclasses.asdict, listed)],
+            "scp": scp,
+        }
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for file in found:
+        typer.echo(visible(f"{file.path}  {gigabytes(file.size)}  {file.meaning}"))
+    for tool in listed:
+        typer.echo(f"\n{tool.name}")
+        for place in tool.places:
+            typer.echo(visible(f"  {place.file}  into {place.folder or 'any folder; README.md has the Python'}"))
+        typer.echo(visible(f"  prompt: {tool.prompt}"))
+    if scp:
+        typer.echo(f"\nOn your own computer, with the address that you log in by:\n  {visible(scp)}")
 
 
 def verify(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -18,7 +18,7 @@ from engine.painting.messages import Loading, Previewed, Told
 from engine.painting.painter import Painter
 from engine.rundir import RunDir, find_run, list_runs
 from engine.training.manifest import checkpoint_folders
-from loratui.comparison import compare
+from loratui.comparison import Comparison, compare
 from loratui.glyphs import glyphs
 from loratui.jobs import Job
 from loratui.monitor import Monitor
@@ -218,7 +218,8 @@ class ResultsScreen(StepScreen):
         elif self._view == "files":
             self.query_one(FilesPane).show(monitor, self._config, self._verdict(monitor))
         if take_focus:
-            self.query_one(f"#{self._view}", SamplesPane | GeneratePane | ComparePane | FilesPane).take_focus()
+            pane: Any = self.query_one(f"#{self._view}")
+            pane.take_focus()
         self._draw_views()
         self.refresh_bindings()
 
@@ -333,11 +334,14 @@ class ResultsScreen(StepScreen):
         self.app.push_screen(choice, lambda name: self._compare(shown.run, name) if name else None)
 
     def _compare(self, one: RunDir, name: str) -> None:
-        def work(_job: Job) -> object:
+        def work(_job: Job) -> Comparison:
             return compare(one, find_run(self.project.runs_dir, name))
 
-        pane = self.query_one(ComparePane)
-        self.start_job(f"Comparing with {visible(name)}", work, lambda found: (pane.show(found), pane.take_focus()))
+        def take(found: Comparison) -> None:
+            self.query_one(ComparePane).show(found)
+            self.query_one(ComparePane).take_focus()
+
+        self.start_job(f"Comparing with {visible(name)}", work, take)
 
     def action_move_step(self, by: int) -> None:
         self.query_one(ComparePane).move(by)
