@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
@@ -279,6 +279,12 @@ def preview(
 def edited(changes: Iterable[CaptionChange]) -> dict[str, str]:
     """The new captions by photo name."""
     return {change.photo: change.after for change in changes}
+
+
+def in_words(edit: Edit, changes: Sequence[CaptionChange]) -> str:
+    """What the journal calls a step: "Replace in 12 captions"."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(edit).__name__).capitalize()
+    return f"{name} in {changes[0].photo if len(changes) == 1 else f'{len(changes)} captions'}"
 
 
 def diff(changes: Iterable[CaptionChange]) -> str:

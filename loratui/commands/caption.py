@@ -35,6 +35,30 @@ def list_captions(
         typer.echo(visible(f"{photo.name}: {photo.caption or '-'}{more}{left_out}"))
 
 
+@app.command()
+def tags(
+    photos: Photos,
+    words: Annotated[bool, typer.Option("--words", help="Count single words instead of tags.")] = False,
+    format: Annotated[Literal["text", "json"], typer.Option(help="How the numbers are written to stdout.")] = "text",
+    caption_column: CaptionColumn = "prompt",
+) -> None:
+    """Print how many captions have each tag, the most frequent first; tags are what stands between commas.
+
+    Photos that are left out do not count. Example: loratui caption tags photos --words
+    """
+    from curation import open_dataset
+    from curation.frequencies import frequencies
+
+    captions = [photo.caption or "" for photo in open_dataset(photos, caption_column).trainable]
+    counted = frequencies(captions, "word" if words else "tag")
+    if format == "json":
+        rows = [{"text": each.text, "captions": each.captions} for each in counted]
+        typer.echo(json.dumps({"version": 1, "photos": len(captions), "frequencies": rows}, indent=2))
+        return
+    for each in counted:
+        typer.echo(visible(f"{each.captions:6}  {each.text}"))
+
+
 app.command("set")(caption_edits.set_captions)
 app.command("auto")(caption_auto.auto)
 app.command()(caption_edits.replace)

@@ -1,6 +1,5 @@
 """`caption replace`, `prefix`, `trigger` and the like: one edit for many captions, shown before or undone after."""
 
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -270,7 +269,7 @@ def _edit(
 ) -> None:
     """Show what the edit changes, or save it as one step of the journal."""
     from curation import open_dataset, save_captions
-    from curation.captions import diff, edited, preview
+    from curation.captions import diff, edited, in_words, preview
 
     dataset = open_dataset(photos, caption_column)
     changes = preview(dataset, edit, chosen, context)
@@ -280,9 +279,7 @@ def _edit(
         typer.echo(f"Would change {told}.", err=True)
         return
     if changes:
-        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(edit).__name__).capitalize()
-        where = changes[0].photo if len(changes) == 1 else f"{len(changes)} captions"
-        save_captions(dataset, edited(changes), f"{words} in {where}")
+        save_captions(dataset, edited(changes), in_words(edit, changes))
     typer.echo(f"Changed {told}.", err=True)
 
 

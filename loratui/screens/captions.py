@@ -1,93 +1,75 @@
-"""Captions: one photo after another, its picture and its words; nothing that was typed is lost."""
+"""Captions: one photo after another, or many at once; nothing that was typed is lost."""
 
-import asyncio
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
-from textual import work
+from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
-from textual.timer import Timer
-from textual.widgets import Input, Static, TextArea
+from textual.message import Message
+from textual.widgets import Input, TextArea
 
 from curation import journal
-from curation.dataset import Dataset, Photo, open_dataset
+from curation.captions import edited
+from curation.dataset import Dataset, open_dataset, save_captions
 from curation.entries import Entry
-from curation.errors import StatedError
-from curation.text import counted, visible
-from engine.plan import tokenizer_file
-from loratui.caption_states import STATES, CaptionReader, Shown, State, shown_in_words
+from curation.errors import CurationError, StatedError
+from curation.text import counted
+from loratui.auto_caption import AutoCaption, caption_in_background
+from loratui.caption_states import STATES, Shown, State
+from loratui.concept import caption_template, caption_words
 from loratui.jobs import Job
+from loratui.own_editor import edit_captions, editor_command
 from loratui.project import Project
-from loratui.saving import Saved
+from loratui.screens.auto_caption import AutoCaptionScreen
+from loratui.screens.batch_edit import Batch, BatchEditScreen
+from loratui.screens.caption_editing import CaptionEditing
 from loratui.screens.step import StepScreen
-from loratui.widgets.caption_area import TRIGGER_STYLE, CaptionArea
-from loratui.widgets.picture import PictureView
-from loratui.widgets.row_list import Cell, Column, RowList
+from loratui.screens.tags import TagsScreen
+from loratui.widgets.tag_panel import TagPanel
 
-IDLE_SECONDS = 2.0
-BUSY_SECONDS = 15.0
-"""Who types on without a rest has it saved so often."""
 COUNTED_AT_ONCE = 500
 """Captions whose tokens are counted between two keystrokes; more are counted in the background."""
+CAPTIONING = "Captioning"
+IN_LIST = {
+    *("edit", "mark", "copy", "own_editor", "undo", "redo"),
+    *("next_empty", "filter", "next_state", "show_all", "tags"),
+    *("batch_edit", "auto_caption"),
+}
+"""Actions whose keys are letters in a field."""
 
 
-class CaptionsScreen(StepScreen):
-    """The third step. Captions are saved when one goes on to another photo, leaves, or rests for two seconds."""
+class CaptionsScreen(CaptionEditing):
+    """The third step."""
 
     mode = "captions"
     CSS_PATH = "captions.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "e",
-            "edit",
-            "Edit",
-            id="captions.edit",
-            tooltip="Write the caption, also with enter; esc or tab goes back to the list",
-        ),
-        Binding(
-            "n",
-            "next_empty",
-            "Next without",
-            id="captions.next_empty",
-            tooltip="Go to the next photo without a caption of its own",
-        ),
+        *StepScreen.BINDINGS,  # a key that a subclass binds is bound there alone
+        Binding("e", "edit", "Edit", id="captions.edit", tooltip="Write the caption; esc or tab goes back to the list"),
+        Binding("n", "next_empty", "Next without", id="captions.next_empty", tooltip="Next photo without a caption"),
         Binding(
             "slash",
             "filter",
             "Filter",
             id="captions.filter",
-            tooltip="Show only photos whose name or caption holds a text; esc shows all again",
+            tooltip="Show only photos whose name or caption holds a text; esc ends it",
         ),
+        Binding("b", "batch_edit", "Batch edit", id="captions.batch_edit", tooltip="One edit for many, seen before"),
+        Binding("a", "auto_caption", "Auto-caption", id="captions.auto_caption", tooltip="Let a model write captions"),
         Binding(
-            "f",
-            "next_state",
-            "Which photos",
-            id="captions.next_state",
-            show=False,
-            tooltip="Show only those that are left out, not saved, without a caption, too long, without the trigger "
-            "word, or written, and then all again",
+            "f", "next_state", "Which photos", id="captions.next_state", show=False, tooltip="Only those of a state"
         ),
-        *StepScreen.BINDINGS,  # a key that a subclass binds is bound there alone
         Binding("escape", "show_all", "Show all", id="captions.show_all", show=False, tooltip="End the filter"),
+        Binding("t", "tags", "Tags", id="captions.tags", show=False, tooltip="How often each tag or word is said"),
+        Binding("space", "mark", "Mark", id="captions.mark", show=False, tooltip="For batch edits, models and $EDITOR"),
+        Binding("E", "own_editor", "$EDITOR", id="captions.own_editor", show=False, tooltip="Write it in your editor"),
         Binding("u", "undo", "Undo", id="captions.undo", show=False, tooltip="Take back the last edit of this folder"),
         Binding("U", "redo", "Redo", id="captions.redo", show=False, tooltip="Make the edit again that was undone"),
-        Binding("space", "mark", "Mark", id="captions.mark", show=False, tooltip="For batch edits, models and $EDITOR"),
         Binding("y", "copy", "Copy", id="captions.copy", show=False, tooltip="Copy the caption to the clipboard"),
-        Binding(
-            "ctrl+s",
-            "save",
-            "Save",
-            id="captions.save",
-            show=False,
-            tooltip="Save now; captions also save by themselves",
-        ),
+        Binding("ctrl+s", "save", "Save", id="captions.save", show=False, tooltip="Captions also save by themselves"),
         Binding(
             "ctrl+r,r",
             "read_again",
@@ -98,172 +80,55 @@ class CaptionsScreen(StepScreen):
         ),
     ]
 
+    class FolderChanged(Message, bubble=False):
+        """Something of ours has written into the folder, which was read again."""
+
+        def __init__(self, dataset: Dataset) -> None:
+            super().__init__()
+            self.dataset = dataset
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, CaptionsScreen.FolderChanged)
+
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.shown = Shown()
-        self.marked: set[str] = set()
-        self.name_in_editor: str | None = None
-        self._text_as_shown = ""
-        self._dataset: Dataset | None = None
-        self._photos: dict[str, Photo] = {}
-        self._reader = _reader_for(project)
-        self._idle: Timer | None = None
-        self._saved_at = 0.0
+        self._batch_words: dict[str, str] = {}
 
-    def compose_body(self) -> Iterator:
-        with Horizontal(classes="panes"):
-            with Vertical(id="list", classes="panel"):
-                yield Input(id="filter", placeholder="text in a name or caption", compact=True)
-                yield RowList([Column("Photo", 20), Column("State", 10), Column("Caption")], id="captions")
-            with Vertical(id="editor"):
-                with Vertical(id="picture", classes="panel"):
-                    yield PictureView()
-                with Vertical(id="writing"):
-                    with Vertical(id="words", classes="panel"):
-                        yield CaptionArea(self._turn)
-                        yield Static(id="length", markup=False)
-                    yield Static(id="said", classes="hint", markup=False)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In a field, keys are letters; without photos there is nothing to do."""
+        if action not in IN_LIST:
+            return super().check_action(action, parameters)
+        in_field = isinstance(self.focused, Input | TextArea)
+        if action == "show_all":
+            return not in_field and self.shown != Shown() and not self.jobs
+        if action == "auto_caption" and any(job.label == CAPTIONING for job in self.jobs):
+            return False
+        return not in_field and bool(self.photos)
 
-    def on_mount(self) -> None:
-        self.query_one("#filter").display = False
-        self._list.focus()
-
-    # What is shown
-
-    @property
-    def _list(self) -> RowList:
-        return self.query_one("#captions", RowList)
-
-    @property
-    def _area(self) -> CaptionArea:
-        return self.query_one(CaptionArea)
-
-    @property
-    def photos(self) -> Mapping[str, Photo]:
-        """All photos, by name."""
-        if self._dataset is not self.project.dataset:
-            self._dataset = self.project.dataset
-            self._photos = {photo.name: photo for photo in self._dataset.photos} if self._dataset else {}
-        return self._photos
-
-    def caption(self, name: str) -> str:
-        """A photo's caption, as it was typed or is on disk."""
-        return self.project.unsaved.get(name, self.photos[name].caption or "")
-
-    def draw(self) -> None:
-        config = self.project.recipe.compose().config
-        if config is not self._reader.config:
-            self._reader = _reader_for(self.project)
-        self._area.read_only = not self.photos
-        self._area.highlight(self._reader.trigger_pattern)
-        prompt = config.concept.instance_prompt
-        self._area.placeholder = f"empty: trains with the instance prompt, {visible(prompt)!r}" if prompt else "empty"
-        if not self.project.dataset:
-            self._say("No photos are open: press 1 and name their folder.")
-        self.marked &= self.photos.keys()
-        self.fill_list()
-
-    def fill_list(self) -> None:
-        """Show the photos that the filter lets through."""
-        unsaved = self.project.unsaved
-        names = [name for name, photo in self.photos.items() if self.shown.includes(photo, self._reader, unsaved)]
-        self._list.show(names, self._cells)
-        self._list.mark(self.marked)
-        marked = f", {len(self.marked)} marked" if self.marked else ""
-        title = shown_in_words(self.shown, len(names), len(self.photos)) + marked if self.photos else "Photos"
-        self.query_one("#list").border_title = Content(visible(title))
-        self.show_row()
-        self.refresh_bindings()
-
-    def _cells(self, name: str) -> tuple[Cell, Cell, Cell]:
-        state = self._reader.state(self.photos[name], self.project.unsaved)
-        caption = Text(visible(self.caption(name)[:500]))  # far more than any list is wide
-        caption.highlight_regex(self._reader.trigger_pattern, TRIGGER_STYLE)
-        return f"* {name}" if name in self.marked else name, state, caption
-
-    def show_row(self) -> None:
-        """Show the photo under the list's cursor, and its caption in the editor."""
-        name = self._list.key
-        area = self._area
-        caption = self.caption(name) if name else ""
-        if name != self.name_in_editor or caption != area.text:
-            with area.prevent(TextArea.Changed):
-                area.load_text(caption)
-                area.move_cursor(area.document.end)
-            self.query_one("#words").border_title = Content(visible(name) if name else "Caption")
-        self.name_in_editor, self._text_as_shown = name, area.text
-        self.query_one(PictureView).show(self.photos[name].path if name else None)
-        self._show_length()
-
-    def _show_length(self) -> None:
-        text, line = self._area.text, self.query_one("#length", Static)
-        words = [self._reader.length_in_words(text)] if text.strip() else []
-        if text.strip() and self._reader.lacks_trigger(text):
-            words.append(f"without the trigger word {' or '.join(map(visible, self._reader.triggers))}")
-        said = "; ".join(words)
-        if line.content != said:
-            line.update(said)
-            line.set_class(self._reader.is_too_long(text) or len(words) > 1, "-wrong")
-
-    def _say(self, text: str, wrong: bool = False) -> None:
-        said = self.query_one("#said", Static)
-        if said.content != visible(text):
-            said.update(visible(text))
-            said.set_class(wrong, "-wrong")
-
-    # Going from photo to photo
-
-    def on_row_list_highlighted(self, message: RowList.Highlighted) -> None:
-        if message.row_list is self._list:
-            self._go_to_row()
-
-    def _go_to_row(self) -> None:
-        """Save the caption that was edited, and turn to the photo under the cursor."""
-        if self._list.key != self.name_in_editor:
-            self.action_save()
-            self.show_row()
-
-    def _turn(self, by: int) -> None:
-        self._list.go_to(self._list.row + by)
-        self._go_to_row()
-
-    def on_row_list_chosen(self, message: RowList.Chosen) -> None:
-        if message.row_list is self._list:
-            self.action_edit()
-
-    def action_edit(self) -> None:
-        self._go_to_row()
-        self._area.focus()
-
-    def action_leave_field(self) -> None:
-        self._list.focus()
+    # In the list
 
     def action_next_empty(self) -> None:
         """Move to the next photo of the list, after the one shown, that has no caption."""
-        names, row = self._list.keys, self._list.row
+        names, row = self.photo_list.keys, self.photo_list.row
         for name in (*names[row + 1 :], *names[: row + 1]):
             if not self.caption(name) and self.photos[name].excluded is None:
-                self._list.go_to_key(name)
-                self._go_to_row()
+                self.photo_list.go_to_key(name)
+                self.go_to_row()
                 return
-        self._say("Every photo of the list has a caption.")
+        self.say("Every photo of the list has a caption.")
 
     def action_mark(self) -> None:
-        name = self._list.key
-        if name is None:
-            return
-        self.marked ^= {name}
-        self._list.mark(self.marked)
-        self._list.redraw(name)
-        marked = f", {len(self.marked)} marked" if self.marked else ""
-        title = shown_in_words(self.shown, len(self._list.keys), len(self.photos)) + marked
-        self.query_one("#list").border_title = Content(visible(title))
-        self._list.action_move(1)
+        name = self.photo_list.key
+        if name:
+            self.marked ^= {name}
+            self.photo_list.mark(self.marked)
+            self.show_title()
+            self.photo_list.action_move(1)
 
     def action_copy(self) -> None:
-        self._go_to_row()
-        self.app.copy_to_clipboard(self._area.text)
-        self._say("Copied the caption.")
+        self.go_to_row()
+        self.app.copy_to_clipboard(self.area.text)
+        self.say("Copied the caption.")
 
     # Filtering
 
@@ -279,11 +144,12 @@ class CaptionsScreen(StepScreen):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "filter":
-            self._list.focus()
+            self.action_leave_field()
 
-    def on_descendant_blur(self) -> None:
+    def action_leave_field(self) -> None:
+        self.photo_list.focus()
         field = self.query_one("#filter", Input)
-        field.display = bool(field.value) or field.has_focus
+        field.display = bool(field.value)
 
     def action_next_state(self) -> None:
         states: tuple[State | None, ...] = (None, *STATES)
@@ -292,7 +158,8 @@ class CaptionsScreen(StepScreen):
 
     def action_show_all(self) -> None:
         self.shown = Shown()
-        self.query_one("#filter", Input).value = ""
+        with self.prevent(Input.Changed):
+            self.query_one("#filter", Input).value = ""
         self.query_one("#filter").display = False
         self._refill()
 
@@ -305,95 +172,116 @@ class CaptionsScreen(StepScreen):
 
         def count(job: Job) -> None:
             for done, caption in enumerate(captions, start=1):
-                self._reader.is_too_long(caption)
+                self.reader.is_too_long(caption)
                 job.progress(done, len(captions))
 
         self.start_job("Counting tokens", count, lambda _: self.fill_list())
 
-    # Saving
-
-    def note_edit(self) -> None:
-        """Hand what stands in the editor over to the project, if it was edited."""
-        name, text = self.name_in_editor, self._area.text
-        # The area splits lines in its own way, so only what differs from what it first showed is an edit.
-        if name and (text != self._text_as_shown or name in self.project.unsaved):
-            self.project.unsaved[name] = text
-
-    def on_text_area_changed(self) -> None:
-        name = self.name_in_editor
-        was_unsaved = name in self.project.unsaved
-        self.note_edit()
-        self._show_length()
-        if name and not was_unsaved:  # a list's line a keystroke would be many bytes a keystroke
-            self._list.redraw(name)
-            self.draw_standings()
-            self._saved_at = time.monotonic()
-        if self._idle and time.monotonic() - self._saved_at < BUSY_SECONDS:
-            self._idle.stop()
-            self._idle = None
-        if not self._idle:
-            self._idle = self.set_timer(IDLE_SECONDS, self.action_save)
-
-    def action_save(self) -> None:
-        """Write what was typed, in the background."""
-        self._stop_idling()
-        self.note_edit()
-        if self.project.begin_saving():
-            self._await_saved()
-
-    @work(exit_on_error=False)
-    async def _await_saved(self) -> None:
-        saving = self.project.saving
-        if saving:
-            await asyncio.shield(asyncio.wrap_future(saving))
-        self.note_edit()
-        saved = self.project.take_saved()
-        if saved:
-            self._tell_saved(saved)
-            if self.project.unsaved and not saved.refused and not self._idle:
-                self.action_save()
-
-    def save_now(self) -> StatedError | None:
-        """Write what was typed before anything else happens; returns why some of it is refused."""
-        self._stop_idling()
-        self.note_edit()
-        unsaved, refused = list(self.project.unsaved), None
-        try:
-            self.project.save_captions()
-        except StatedError as error:
-            refused = error
-        if unsaved:
-            self._note_saved(unsaved)
-        if refused:
-            self._tell_refused(refused)
-        return refused
-
-    def _stop_idling(self) -> None:
-        if self._idle:
-            self._idle.stop()
-            self._idle = None
-
-    def _tell_saved(self, saved: Saved) -> None:
-        self._note_saved([*saved.captions, *self.project.unsaved])
-        if saved.refused:
-            self._tell_refused(saved.refused)
+    def action_tags(self) -> None:
+        if self.has_class("-wide"):
+            self.query_one("#tags", TagPanel).take_focus()
         else:
-            self._say(f"Saved {counted(len(saved.captions), 'caption')}.")
+            self.app.push_screen(TagsScreen(self.captions_that_train()), self._show_picked)
 
-    def _tell_refused(self, error: StatedError) -> None:
-        self._say(f"Not saved, but kept. {error.problem} {error.remedy} ctrl+r reads the folder again.", wrong=True)
+    def on_tag_panel_picked(self, message: TagPanel.Picked) -> None:
+        self._show_picked(message)
 
-    def _note_saved(self, names: Iterable[str]) -> None:
-        self._saved_at = time.monotonic()
-        if self.name_in_editor and self.name_in_editor not in self.project.unsaved:
-            self._text_as_shown = self._area.text
-        self._list.redraw(*names)
-        self.draw_standings()
+    def _show_picked(self, picked: TagPanel.Picked | None) -> None:
+        if picked:
+            self.shown = replace(self.shown, part=picked.part, unit=picked.unit)
+            self.photo_list.focus()
+            self._refill()
 
-    def on_screen_suspend(self) -> None:
-        refused = self.save_now()
-        if refused and not isinstance(self.app.screen, ModalScreen):  # below a dialog it is still to be read here
-            self.tell(refused)
+    # Many at once
+
+    def _scopes(self) -> dict[str, list[str]]:
+        """The names of the photos that an edit may be for, by what they are called; those that matter most first."""
+        saved = [name for name in self.photos if name not in self.project.unsaved]
+        listed = frozenset(self.photo_list.keys)
+        scopes = {
+            "marked": [name for name in saved if name in self.marked],
+            "listed": [name for name in saved if name in listed] if self.shown != Shown() else [],
+        }
+        return {name: names for name, names in scopes.items() if names} | {"all": saved}
+
+    def action_batch_edit(self) -> None:
+        if self.save_now():
+            self.notify("Captions that could not be saved are left as they are.", severity="warning")
+        dataset = self.project.dataset
+        if dataset:
+            scopes = {f"{counted(len(names), 'photo')}, {name}": names for name, names in self._scopes().items()}
+            words = caption_words(self.project.recipe)
+            begun = {
+                "template": caption_template(dataset.root, self.project.recipe),
+                "trigger": words.trigger,
+                "class noun": words.class_noun,
+            }
+            self.app.push_screen(BatchEditScreen(dataset, scopes, begun | self._batch_words), self._apply)
+
+    def _apply(self, batch: Batch | None) -> None:
+        if batch is None:
+            return
+        self._batch_words = dict(batch.words)
+
+        def apply(dataset: Dataset) -> str:
+            now = {photo.name: photo.caption for photo in dataset.photos}
+            if any(now.get(change.photo) != change.before for change in batch.changes):
+                raise CurationError("Captions were changed meanwhile.", "Look at the changes again: press b.")
+            save_captions(dataset, edited(batch.changes), batch.summary)
+            return f"{batch.summary}. u takes it back."
+
+        self._change_folder("Writing captions", apply)
+
+    def action_auto_caption(self) -> None:
+        self.save_now()
+        dataset = self.project.dataset
+        if dataset:
+            without = [n for n, photo in self.photos.items() if photo.excluded is None and not self.caption(n).strip()]
+            scopes = {f"{name}, over what is there": (names, True) for name, names in self._scopes().items()}
+            recipe = self.project.recipe
+            template, words = caption_template(dataset.root, recipe), caption_words(recipe)
+            asked = AutoCaptionScreen(dataset, template, words, {"without a caption": (without, False)} | scopes)
+            self.app.push_screen(asked, self._begin_captioning)
+
+    def _begin_captioning(self, wanted: AutoCaption | None) -> None:
+        if wanted is None:
+            return
+
+        def captions_came() -> None:
+            with contextlib.suppress(CurationError):
+                self.post_message(self.FolderChanged(open_dataset(wanted.dataset.root, wanted.dataset.caption_column)))
+
+        def work(job: Job) -> str:
+            with self.project.shared_folder():
+                return caption_in_background(wanted, job, captions_came)
+
+        self.start_job(CAPTIONING, work, self.say)
+
+    def on_captions_screen_folder_changed(self, message: FolderChanged) -> None:
+        self.take_folder(message.dataset)
+
+    def action_own_editor(self) -> None:
+        """Give the marked captions, or else the one in the editor, to the user's own editor."""
+        self.go_to_row()
+        self.note_edit()
+        names = [name for name in self.photos if name in self.marked] or [self.name_in_editor]
+        captions = {name: self.caption(name) for name in names if name}
+        try:
+            command = editor_command()
+            with self.app.suspend():
+                written = edit_captions(command, captions)
+        except SuspendNotSupported:
+            self.tell(StatedError("This terminal cannot be lent to another program.", "Write the caption here."))
+        except StatedError as error:
+            self.tell(error)
+        else:
+            self.take_written(written)
+
+    def take_written(self, written: dict[str, str]) -> None:
+        """Take captions, by photo name, as if they had been typed here."""
+        self.project.unsaved |= {name: caption for name, caption in written.items() if name in self.photos}
+        self.fill_list()  # the editor shows its caption before anything is noted from it
+        self.action_save()
 
     # The folder
 
@@ -404,21 +292,8 @@ class CaptionsScreen(StepScreen):
         except StatedError as error:
             self.tell(error)
             return
-        self.draw_standings()
-        self.draw()
-        self.tell_kept(kept)
-        self._say("Read the folder again.")
-
-    def tell_kept(self, file: Path | None) -> None:
-        """Say where captions of photos that are gone went."""
-        if file:
-            self.notify(
-                f"Their captions are kept in {visible(str(file))}.",
-                title="Photos with captions that were not saved are gone.",
-                severity="warning",
-                timeout=10,
-                markup=False,
-            )
+        self.show_folder(kept)
+        self.say("Read the folder again.")
 
     def action_undo(self) -> None:
         self._go_through_journal("Taking back", journal.undo, "Took back")
@@ -427,47 +302,23 @@ class CaptionsScreen(StepScreen):
         self._go_through_journal("Making again", journal.redo, "Made again")
 
     def _go_through_journal(self, label: str, do: Callable[[Path], Entry], done: str) -> None:
-        dataset = self.project.dataset
-        if dataset is None or self.save_now():  # what was typed is a step of the journal, too
-            return
-        self.change_folder(label, lambda: f"{done}: {do(dataset.root).summary}.")
+        if not self.save_now():  # what was typed is a step of the journal, too
+            self._change_folder(label, lambda dataset: f"{done}: {do(dataset.root).summary}.")
 
-    def change_folder(self, label: str, change: Callable[[], str]) -> None:
+    def _change_folder(self, label: str, change: Callable[[Dataset], str]) -> None:
         """Let `change` write into the folder in the background; it returns what it did, in words."""
         dataset = self.project.dataset
-        assert dataset is not None
+        if dataset is None:
+            return
+        root, column = dataset.root, dataset.caption_column
 
         def work(job: Job) -> tuple[str, Dataset]:
             with self.project.shared_folder():
-                return change(), open_dataset(dataset.root, dataset.caption_column)
+                return change(open_dataset(root, column)), open_dataset(root, column)
 
         self.start_job(label, work, self._take_changed)
 
     def _take_changed(self, changed: tuple[str, Dataset]) -> None:
         said, dataset = changed
         self.take_folder(dataset)
-        self._say(said)
-
-    def take_folder(self, dataset: Dataset) -> None:
-        """Go on with the folder as something else of ours has left it; what was typed stays."""
-        if self.project.dataset is None or self.project.dataset.root != dataset.root:
-            return
-        self.note_edit()
-        kept = self.project.go_on_with(dataset)
-        self.draw_standings()
-        self.draw()
-        self.tell_kept(kept)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """In a field, keys are letters."""
-        in_field = isinstance(self.focused, Input | TextArea)
-        if action == "show_all":
-            return not in_field and self.shown != Shown() and not self.jobs
-        if action in {"edit", "next_empty", "filter", "next_state", "undo", "redo", "mark", "copy"}:
-            return not in_field and bool(self.photos)
-        return super().check_action(action, parameters)
-
-
-def _reader_for(project: Project) -> CaptionReader:
-    config = project.recipe.compose().config
-    return CaptionReader(config, tokenizer_file(config.model))
+        self.say(said)
