@@ -9,7 +9,8 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-LEAST = Size(80, 24)
+LEAST = Size(80, 22)
+"""A terminal of 80 by 24, less what tmux takes: its status line, and the title of a pane."""
 
 
 def fits(size: Size) -> bool:
