@@ -29,7 +29,7 @@ from loratui.app_log import AppLog
 from loratui.ascii_filter import AsciiFilter
 from loratui.crash import write_crash_report
 from loratui.glyphs import use_glyphs
-from loratui.keymap import KeyedAction, actions_of, checked_keymap, title_of
+from loratui.keymap import KeyedAction, actions_of, checked_keymap, everywhere, title_of
 from loratui.picture_app import PictureApp
 from loratui.preferences import DEFAULT_THEME, Preferences, save_theme
 from loratui.project import Project
@@ -247,8 +247,8 @@ class LoratuiApp(PictureApp):
         widgets = dict.fromkeys(type(widget) for widget in self.screen.query("*"))
         kinds = [type(self.screen), *(kind for kind in widgets if kind.__module__.startswith("loratui"))]
         groups = [(title_of(kind), actions_of(kind, keymap)) for kind in kinds]
-        everywhere = [StepScreen, *(kind for kind in type(self).__mro__ if kind.__module__.startswith("loratui"))]
-        groups.append(("Everywhere", [action for kind in everywhere for action in actions_of(kind, keymap)]))
+        for_all = [StepScreen, *everywhere(type(self))]
+        groups.append(("Everywhere", [action for kind in for_all for action in actions_of(kind, keymap)]))
         self.push_screen(HelpScreen([(title, actions) for title, actions in groups if actions]))
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:

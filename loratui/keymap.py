@@ -63,20 +63,29 @@ def actions_of(kind: type[DOMNode], keymap: Mapping[str, str] | None = None) -> 
 
 
 def owners() -> list[type[DOMNode]]:
-    """Every class of the program that declares keys: the app, the screens by their names, then widgets and dialogs."""
+    """Every class that declares keys: those of all screens, the screens as they stand on the road, then the rest."""
     from loratui import screens, widgets
+    from loratui.app import SCREENS, LoratuiApp
+    from loratui.screens.step import StepScreen
 
-    modules = [importlib.import_module("loratui.app"), importlib.import_module("loratui.picture_app")]
-    for package in (screens, widgets):
-        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            modules.append(importlib.import_module(found.name))
-    return [
-        kind
-        for module in modules
-        for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, DOMNode) and kind.__module__ == module.__name__
-        if "BINDINGS" in vars(kind)
+    names = [
+        found.name
+        for package in (screens, widgets)
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
     ]
+    rest = [
+        kind
+        for name in names
+        for kind in vars(importlib.import_module(name)).values()
+        if isinstance(kind, type) and issubclass(kind, DOMNode) and kind.__module__ == name
+    ]
+    kinds = dict.fromkeys([*everywhere(LoratuiApp), StepScreen, *SCREENS, *sorted(rest, key=title_of)])
+    return [kind for kind in kinds if "BINDINGS" in vars(kind)]
+
+
+def everywhere(app: type[App]) -> list[type[DOMNode]]:
+    """The classes whose keys the app has on every screen."""
+    return [kind for kind in app.__mro__ if kind.__module__.startswith("loratui")]
 
 
 def checked_keymap(wanted: Mapping[str, str | list[str]]) -> tuple[dict[str, str], list[StatedError]]:

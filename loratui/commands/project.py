@@ -109,3 +109,42 @@ def show(
     for name, value, origin in rows:
         table.add_row(name, Text(visible("none" if value is None else str(value))), Text(visible(origin)))
     Console(soft_wrap=True).print(table)
+
+
+@config_app.command("keys")
+def keys(
+    json_output: Annotated[
+        bool, typer.Option("--json", help="One JSON object: version, file, actions, problems.")
+    ] = False,
+) -> None:
+    """Print every action of the TUI with its id and its keys, as they are with your [keys]; exit 1 when some are wrong.
+
+    Give an action other keys in config.toml, in the folder that is named at the end, with lines such as
+    [keys] and "photos.open" = "ctrl+o".
+    """
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from loratui.keymap import actions_of, checked_keymap, key_name, owners
+    from loratui.preferences import load_preferences, preferences_file
+
+    keymap, problems = checked_keymap(load_preferences().keys)
+    actions = [action for kind in owners() for action in actions_of(kind, keymap) if action.id]
+    if json_output:
+        listed = [{"id": each.id, "keys": each.keys, "title": each.title, "meaning": each.meaning} for each in actions]
+        told = [str(problem) for problem in problems]
+        written = {"version": 1, "file": str(preferences_file()), "actions": listed, "problems": told}
+        typer.echo(json.dumps(written, indent=2))
+    else:
+        table = Table("id", "keys", "what it does", box=None, pad_edge=False)
+        for action in actions:
+            does = f"{action.title}: {action.meaning}" if action.meaning else action.title
+            table.add_row(Text(action.id), Text(" ".join(map(key_name, action.keys))), Text(does))
+        Console(soft_wrap=True).print(table)
+        for problem in problems:
+            typer.echo(visible(str(problem)), err=True)
+        typer.echo(visible(f"Your own keys: [keys] in {preferences_file()}"), err=True)
+    raise typer.Exit(1 if problems else 0)

@@ -14,9 +14,9 @@ class ConfirmScreen(ModalScreen[bool]):
     """Asks `question`; dismisses with True when the user wants `action`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "answer(False)", "Cancel", show=False),
-        Binding("y", "answer(True)", "Yes", show=False),
-        Binding("left,right", "app.focus_next", "Other button", show=False),
+        Binding("escape,n", "answer(False)", "Cancel", id="confirm.no", tooltip="Leave things as they are"),
+        Binding("y", "answer(True)", "Yes", id="confirm.yes", tooltip="Do it"),
+        Binding("left,right,h,l", "app.focus_next", "Other button", id="confirm.other", tooltip="The other button"),
     ]
 
     def __init__(self, question: str, action: str) -> None:

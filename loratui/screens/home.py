@@ -81,7 +81,7 @@ class HomeScreen(StepScreen):
 
     def compose_body(self) -> Iterator:
         yield Static(id="machine", markup=False)
-        yield PathField()
+        yield PathField(classes="panel")
         yield Static(FIRST_EVENING, id="first-evening", classes="panel", markup=False)
         with Container(id="lists"):
             yield RowList([Column("Folder"), Column("Photos", 6), Column("Opened", 11)], id="folders", classes="panel")

@@ -43,7 +43,6 @@ class PathField(Vertical):
     DEFAULT_CSS = """
     PathField {
         height: auto;
-        max-height: 12;
         & > Input { background: $surface; }
         & > RowList { height: 9; }
     }
@@ -68,6 +67,7 @@ class PathField(Vertical):
         yield RowList([Column("Folders that begin so")])
 
     def on_mount(self) -> None:
+        self.border_title = "Open a folder"
         self._completion: Completion | None = None
         self._timer = self.set_timer(LOOK_SECONDS, self._look, pause=True)
 

@@ -38,13 +38,13 @@ class RowList(ScrollView, can_focus=True):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"row-list--header", "row-list--cursor", "row-list--marked"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("home,g", "edge(0)", "First", show=False),
-        Binding("end,G", "edge(-1)", "Last", show=False),
-        Binding("enter", "choose", "Choose", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False, id="list.up", tooltip="The row above"),
+        Binding("down,j", "move(1)", "Down", show=False, id="list.down", tooltip="The row below"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="list.page_up", tooltip="A page up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="list.page_down", tooltip="A page down"),
+        Binding("home,g", "edge(0)", "First", show=False, id="list.first", tooltip="The first row"),
+        Binding("end,G", "edge(-1)", "Last", show=False, id="list.last", tooltip="The last row"),
+        Binding("enter", "choose", "Choose", show=False, id="list.choose", tooltip="Open or choose the row"),
     ]
 
     class Highlighted(Message):
@@ -169,8 +169,9 @@ class RowList(ScrollView, can_focus=True):
         key = self._keys[row]
         if row == self._row:
             style = self._style("cursor")
-        else:
-            style = self._style("marked") if key in self._marked else self.rich_style
+            colours = Style(color=style.color, bgcolor=style.bgcolor)  # over those of the cells, which may be the same
+            return Strip(Segment.apply_style(self._strip(self._cells(key), style), post_style=colours))
+        style = self._style("marked") if key in self._marked else self.rich_style
         return self._strip(self._cells(key), style)
 
     def _style(self, part: str) -> Style:

@@ -11,14 +11,13 @@ import pytest
 from PIL import Image
 from skimage import data
 from textual.binding import Binding
-from textual.widgets import DataTable
 
 from curation.dataset import exclude, open_dataset, save_captions
 from loratui.widgets.key_footer import KeyFooter
-from loratui.widgets.quiet_table import QuietTable
+from loratui.widgets.row_list import RowList
 from loratui.widgets.step_strip import STEPS
 from tests.loratui.program import wait_until
-from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees
+from tests.loratui.tui import NARROW, WIDE, app_on, go, sees
 
 HOSTILE = ("[/foo]", "[red]", "\x1b[31mred\x1b]0;owned\x07", "日本語の写真", "👩‍👩‍👧 family", "\u202egnp")
 
@@ -53,9 +52,9 @@ async def test_without_photos_the_first_screen_asks_for_their_folder(photos: Pat
 async def test_every_screen_comes_up_without_photos() -> None:
     async with app_on(None).run_test(notifications=True, size=NARROW) as pilot:
         await go(pilot, "escape")
-        for number in "2345":
-            await go(pilot, number)
-        assert pilot.app.current_mode == "train"
+        for key in "0123456L":
+            await go(pilot, "escape", key)
+        assert pilot.app.current_mode == "log"
 
 
 async def test_a_folder_that_is_not_there_is_told_in_two_sentences() -> None:
@@ -95,8 +94,8 @@ async def test_question_mark_lists_the_keys_of_the_screen(photos: Path) -> None:
 
 async def test_every_key_has_its_action(photos: Path) -> None:
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
-        for number in "12345":
-            await go(pilot, number)
+        for key in "0123456L":
+            await go(pilot, key)
             screen = pilot.app.screen
             for node in {screen, pilot.app, *screen.query("*")}:
                 for binding in vars(type(node)).get("BINDINGS", []):
@@ -125,18 +124,6 @@ async def test_a_photo_can_be_left_out_and_taken_back(photos: Path) -> None:
         assert len(open_dataset(photos).trainable) == 4
 
 
-async def test_cells_are_shown_whole_also_when_a_table_is_painted_at_once(photos: Path) -> None:
-    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
-        await go(pilot)
-        table = pilot.app.screen.query_one(QuietTable)
-        table.show_rows([("cat.png", ("cat.png", "", "instance prompt", "left out: left out by hand"))])
-        screen_text(pilot)  # paints, before Textual has measured the cells
-        table.show_cell("cat.png", "Pixels", "12345 x 12345")
-        screen_text(pilot)
-        text = await go(pilot)
-        assert "left out: left out by hand" in text and "12345 x 12345" in text
-
-
 @pytest.fixture
 def hostile_photos(tmp_path: Path) -> Iterator[Path]:
     """Photos whose names and captions look like markup, move the cursor, or are wider than they seem."""
@@ -156,10 +143,10 @@ def hostile_photos(tmp_path: Path) -> Iterator[Path]:
 async def test_hostile_text_is_shown_not_obeyed(hostile_photos: Path) -> None:
     async with app_on(hostile_photos).run_test(notifications=True, size=WIDE) as pilot:
         seen = ""
-        for number in "12345":
-            seen += await go(pilot, number)
-            table = next(iter(pilot.app.screen.query(DataTable)), None)
-            for _ in range(table.row_count if table else 0):
+        for key in "0123456L":
+            seen += await go(pilot, key)
+            rows = next(iter(pilot.app.screen.query(RowList)), None)
+            for _ in range(min(len(rows.keys), len(HOSTILE)) if rows else 0):
                 seen += await go(pilot, "j")
         assert "\x1b" not in seen and "\x07" not in seen and "\u202e" not in seen
         for words in ("[/foo]", "[red]", "日本語の写真", "family", "\\x1b[31mred"):
