@@ -48,7 +48,9 @@ def _print_table(comparison: Comparison) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    table = Table("", *(Text(monitor.name) for monitor in comparison.monitors), box=None, pad_edge=False)
+    table = Table("", box=None, pad_edge=False)
+    for monitor in comparison.monitors:
+        table.add_column(Text(monitor.name))
     for name, before, now in number_rows(comparison):
         table.add_row(name.replace("_", " "), Text(visible(before)), Text(visible(now)))
     table.add_section()
