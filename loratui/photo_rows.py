@@ -7,7 +7,7 @@ from curation.text import visible
 from engine.settings import DataSection
 from loratui.glyphs import glyphs
 from loratui.inventory import PhotoFile
-from loratui.training_crop import bucket_of
+from loratui.training_crop import bucket_of, takes_whole
 from loratui.widgets.row_list import Column
 
 COLUMNS = (
@@ -77,5 +77,7 @@ def described(photo: Photo, files: Files, caption: str, data: DataSection) -> It
         height, width = bucket_of(file.size, data)
         small = ", enlarged" if height > file.size[0] or width > file.size[1] else ""
         where = "placed" if photo.focus else "in the middle" if data.center_crop else "at random places"
+        if takes_whole(file.size, data):
+            where = "all of it"
         yield f"cropped to {width} x {height}{small}, {where}"
     yield visible(caption)

@@ -8,7 +8,7 @@ from engine.settings import DataSection
 from loratui.pictures import Mark
 
 LEAST_ROOM = 0.02
-"""Share of a side: a crop that can move by less is drawn as one box."""
+"""Share of a side: with less than that around it, a crop takes the photo whole, and cannot be moved."""
 
 
 def bucket_of(photo: Size, data: DataSection) -> Size:
@@ -21,15 +21,24 @@ def _nearest(photo: Size, resolution: int, aspect_ratio_buckets: bool) -> Size:
     return nearest_size(photo, crop_sizes(resolution, aspect_ratio_buckets))
 
 
+def takes_whole(photo: Size, data: DataSection) -> bool:
+    """Whether training cuts nothing off a photo of this upright size that one could see."""
+    mark = crop_mark(photo, data, MIDDLE, "")
+    return min(mark.width, mark.height) > 1 - LEAST_ROOM
+
+
 def crop_marks(photo: Size, data: DataSection, focus: Focus | None) -> tuple[Mark, ...]:
-    """The training crop of a photo of this upright size.  focus: where a person placed it."""
+    """The training crop of a photo of this upright size; none where it is the whole photo.
+
+    focus: where a person placed it.
+    """
+    if takes_whole(photo, data):
+        return ()
     if focus:
         return (crop_mark(photo, data, focus, "placed crop"),)
     if data.center_crop:
         return (crop_mark(photo, data, MIDDLE, "crop"),)
     first, last = (crop_mark(photo, data, end, "from here") for end in ((0.0, 0.0), (1.0, 1.0)))
-    if max(last.left - first.left, last.top - first.top) < LEAST_ROOM:
-        return (crop_mark(photo, data, MIDDLE, "crop"),)
     return first, Mark("to here", last.left, last.top, last.width, last.height)
 
 

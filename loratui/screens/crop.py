@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from PIL import Image, ImageDraw
+from rich.color import Color
 from rich.segment import Segment
+from rich.style import Style
 from textual import events, work
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -32,6 +33,7 @@ STEP, FINE_STEP = 0.05, 0.01
 """Of the photo's side."""
 IN_THE_DARK = 0.3
 """Brightness of what is cut away."""
+EDGE_STYLE = Style(color=Color.from_rgb(*BRIGHT), bgcolor=Color.from_rgb(*BRIGHT))
 
 
 class CropView(Lines):
@@ -45,17 +47,17 @@ class CropView(Lines):
             self.focus = focus
 
     class Decoded(Message, bubble=False):
-        """The photo is ready for its place, or the sentence why it cannot be shown."""
+        """The photo is ready for its place.  light, dark: its lines as they are, and as what is cut away is shown."""
 
-        def __init__(self, image: Image.Image | None, problem: str) -> None:
+        def __init__(self, light: list[Strip], dark: list[Strip]) -> None:
             super().__init__()
-            self.image, self.problem = image, problem
+            self.light, self.dark = light, dark
 
     def __init__(self, path: Path, mark: Mark) -> None:
         super().__init__(id="crop-view")
         self._path, self._mark = path, mark
-        self._image: Image.Image | None = None
-        self._problem = ""
+        self._light: list[Strip] = []
+        self._dark: list[Strip] = []
 
     def move(self, mark: Mark) -> None:
         """Show another crop."""
@@ -64,40 +66,72 @@ class CropView(Lines):
 
     def on_resize(self) -> None:
         super().on_resize()
-        self._decode(self.size.width, self.size.height)
+        self._decode(self.size.width, self.size.height, has_pictures=place_in(self.app, self.size).way != "off")
 
     def on_crop_view_decoded(self, message: Decoded) -> None:
-        self._image, self._problem = message.image, message.problem
+        self._light, self._dark = message.light, message.dark
         self.redraw()
 
     def on_click(self, event: events.Click) -> None:
-        width, height = self._cells()
+        if not self._light:
+            return
+        width, height = self._light[0].cell_length, len(self._light)
         x, y = event.x - (self.size.width - width) // 2, event.y - (self.size.height - height) // 2
         if 0 <= x < width and 0 <= y < height:
             self.post_message(self.Pointed(((x + 0.5) / width, (y + 0.5) / height)))
 
     def drawn(self, width: int, height: int) -> Sequence[Strip]:
-        if self._image is None:
-            lines = [Strip([Segment(self._problem)])]
-        elif place_in(self.app, self.size).way == "off":
-            lines = list(_in_signs(self._mark, *self._cells()))
-        else:
-            lines = [Strip(line) for line in as_half_blocks(_lit(self._image, self._mark), MOST_BYTES)]
-        top = max((height - len(lines)) // 2, 0)
         blank = Strip.blank(width, self.rich_style)
-        return [blank] * top + [centred(line, width, self.rich_style) for line in lines] + [blank] * height
+        above = max((height - len(self._light)) // 2, 0)
+        lines = [centred(line, width, self.rich_style) for line in self._lit()]
+        return [blank] * above + lines + [blank] * (height - above - len(lines))
 
-    def _cells(self) -> tuple[int, int]:
-        """Width and height of the picture."""
-        return (self._image.width, self._image.height // 2) if self._image else (0, 0)
+    def _lit(self) -> Iterator[Strip]:
+        """The photo with what is cut away in the dark, and a line in the light where it is cut."""
+        if not self._dark:
+            yield from self._light
+            return
+        columns, rows = self._light[0].cell_length, len(self._light)
+        left, top, right, bottom = _box(self._mark, columns, rows)
+        for y, (light, dark) in enumerate(zip(self._light, self._dark, strict=True)):
+            if not top <= y < bottom:
+                yield dark
+            elif (y == top and top > 0) or (y == bottom - 1 and bottom < rows):
+                yield Strip.join([dark.crop(0, left), _edge(right - left), dark.crop(right)])
+            else:
+                start, end = left + (left > 0), right - (right < columns)
+                parts = [dark.crop(0, left), _edge(start - left), light.crop(start, end), _edge(right - end)]
+                yield Strip.join([*parts, dark.crop(right)])
 
     @work(thread=True, exclusive=True, group="crop", exit_on_error=False)
-    def _decode(self, width: int, height: int) -> None:
+    def _decode(self, width: int, height: int, has_pictures: bool) -> None:
         try:
-            image, problem = SCALER.scaled(self._path, width, 2 * height, double=True), ""
+            image = SCALER.scaled(self._path, width, 2 * height, double=True)
         except CurationError as error:
-            image, problem = None, error.problem
-        self.post_message(self.Decoded(image, visible(problem)))
+            self.post_message(self.Decoded([Strip([Segment(visible(error.problem))])], []))
+            return
+        if has_pictures:
+            light = [Strip(line) for line in as_half_blocks(image, MOST_BYTES)]
+            dark = [Strip([Segment(text, _darker(style)) for text, style, _ in line]) for line in light]
+        else:
+            light, dark = ([Strip([Segment(sign * image.width)])] * (image.height // 2) for sign in ("#", "."))
+        self.post_message(self.Decoded(light, dark))
+
+
+def _darker(style: Style | None) -> Style:
+    """The same colours, in the dark."""
+    if style is None or style.color is None or style.bgcolor is None:
+        return Style()
+    upper, lower = (
+        Color.from_rgb(*(value * IN_THE_DARK for value in color.get_truecolor()))
+        for color in (style.color, style.bgcolor)
+    )
+    return Style(color=upper, bgcolor=lower)
+
+
+def _edge(width: int) -> Strip:
+    """A piece of the line around the crop; for eyes without colours, too."""
+    return Strip([Segment("+" * width, EDGE_STYLE)] if width else [])
 
 
 @dataclass(frozen=True)
@@ -187,25 +221,8 @@ class CropScreen(ModalScreen[Placed | None]):
         return f"Training sees {bucket[1]} x {bucket[0]} pixels around {x:.2f},{y:.2f}, {how}."
 
 
-def _lit(image: Image.Image, mark: Mark) -> Image.Image:
-    """The picture with what lies outside of the mark in the dark, and a line around it."""
-    box = _box(mark, image.width, image.height)
-    dark = Image.eval(image, lambda value: round(value * IN_THE_DARK))
-    dark.paste(image.crop(box), box)
-    ImageDraw.Draw(dark).rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline=BRIGHT)
-    return dark
-
-
-def _in_signs(mark: Mark, width: int, height: int) -> Iterator[Strip]:
-    """The same where there are no colours for pictures: the crop in hashes, what is cut away in dots."""
-    left, top, right, bottom = _box(mark, width, height)
-    for y in range(height):
-        row = "".join("#" if top <= y < bottom and left <= x < right else "." for x in range(width))
-        yield Strip([Segment(row)])
-
-
 def _box(mark: Mark, width: int, height: int) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of a mark in a picture of so many pixels, or cells: one at least."""
+    """(left, top, right, bottom) of a mark in a picture of so many cells; one at least each way."""
     left, top = min(round(mark.left * width), width - 1), min(round(mark.top * height), height - 1)
     right, bottom = round((mark.left + mark.width) * width), round((mark.top + mark.height) * height)
     return left, top, max(right, left + 1), max(bottom, top + 1)

@@ -25,7 +25,7 @@ from loratui.pictures import Mark
 from loratui.screens.concept import ConceptPanel
 from loratui.screens.crop import CropScreen, Placed
 from loratui.screens.step import StepScreen
-from loratui.training_crop import crop_marks
+from loratui.training_crop import crop_marks, takes_whole
 from loratui.widgets.gallery import Tile
 from loratui.widgets.inventory_view import InventoryView
 from loratui.widgets.photo_shelf import PhotoShelf
@@ -282,7 +282,6 @@ class PhotosScreen(StepScreen):
     def action_leave_field(self) -> None:
         if not self._shelf.words:
             self._shelf.end_filter()
-        self.remove_class("-editing")
         self._shelf.view.focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -311,11 +310,12 @@ class PhotosScreen(StepScreen):
 
     def action_crop(self) -> None:
         photo = self._photo()
-        file = self._files.get(photo.name) if photo else None
         if photo is None:
             return
-        if file is None:
-            self.notify("The size of this photo is not known, so its crop cannot be placed.", severity="warning")
+        file = self._files.get(photo.name)
+        if file is None or takes_whole(file.size, self._data):
+            why = "Its size is not known." if file is None else "Training takes all of this photo."
+            self.notify(why, title="Its crop cannot be placed", severity="warning")
             return
 
         def place(placed: Placed | None) -> None:
@@ -400,6 +400,10 @@ class PhotosScreen(StepScreen):
     def _edit(self, focus: Callable[[ConceptPanel], None]) -> None:
         self.add_class("-editing")
         focus(self.query_one(ConceptPanel))
+
+    def on_descendant_focus(self) -> None:
+        """Where room is short the fields are there only while one is in them."""
+        self.set_class(self.query_one(ConceptPanel).has_focus_within, "-editing")
 
     def on_concept_panel_folder_given(self, message: ConceptPanel.FolderGiven) -> None:
         before = self.project.dataset
