@@ -17,6 +17,8 @@ __all__ = ["Mark", "PictureView"]
 
 PATIENCE_SECONDS = 0.3
 """How long the former picture stays while the next one is decoded."""
+SETTLE_SECONDS = 0.05
+"""A screen that comes up is drawn more than once, and each time wipes what was drawn over its cells."""
 
 
 class PictureView(Widget):
@@ -64,7 +66,7 @@ class PictureView(Widget):
     def render_lines(self, crop: Region) -> list[Strip]:
         if self._drawing.sixel and not self._awaits_sixel:
             self._awaits_sixel = True
-            self.call_after_refresh(self._draw_sixel)
+            self.set_timer(SETTLE_SECONDS, self._draw_sixel)
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
