@@ -311,7 +311,7 @@ class Gallery(ScrollView, can_focus=True):
 
     @property
     def _place(self) -> Place:
-        tiles = -(-self._area.height // self._tile.height) * self._columns
+        tiles = max(-(-self._area.height // self._tile.height) * self._columns, 1)  # none while it is hidden
         return place_in(self.app, self._picture, MOST_BYTES // tiles, can_float=False)
 
     def _start_threads(self) -> None:
