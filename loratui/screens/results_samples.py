@@ -46,6 +46,8 @@ class SamplesPane(Vertical):
         self._draw()
 
     def _draw(self) -> None:
+        if not self.size.width:  # not on the screen yet: how many steps fit is told by its first resize
+            return
         gallery = self.query_one(Gallery)
         gallery.display = bool(self._rows)
         all_steps = steps_of(self._rows)
