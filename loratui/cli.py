@@ -94,10 +94,14 @@ def open_tui(
 ) -> None:
     """From a folder of photos to an SDXL DreamBooth LoRA, in a terminal. Without a command: the TUI."""
     if context.invoked_subcommand is None:
-        from curation.hub import photos_folder
-        from loratui.session import run_app
+        from loratui.terminal.probe import asking
 
-        raise typer.Exit(run_app(photos and photos_folder(photos), runs_dir, run, mouse))
+        with asking() as probe:
+            from curation.hub import photos_folder
+            from loratui.session import run_app  # 500 ms, in which the terminal answers
+
+            terminal = probe.answer()
+        raise typer.Exit(run_app(photos and photos_folder(photos), runs_dir, run, mouse, terminal))
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """One session of the TUI: from the project it opens on to the words that are said when it is over."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -13,13 +14,16 @@ from loratui.driver import QuietDriver
 from loratui.preferences import Preferences, load_preferences
 from loratui.project import CONFIG_FILE, Project
 from loratui.recipe import Recipe
+from loratui.terminal.probe import PLAIN, Terminal
 
 
-def run_app(photos: Path | None, runs_dir: Path, attach: str | None = None, mouse: bool = True) -> int:
+def run_app(
+    photos: Path | None, runs_dir: Path, attach: str | None = None, mouse: bool = True, terminal: Terminal = PLAIN
+) -> int:
     """Run the TUI and return its exit code.
 
     photos: the folder to open; without it the one that lora.toml names, if any.  attach: a run to show first.
-    mouse: whether it acts, where the user's preferences do not switch it off.
+    mouse: whether it acts, where the user's preferences do not switch it off.  terminal: how it draws pictures.
     Raises EngineError for a run that is not there, CurationError for photos that cannot be opened.  Whatever ends the
     TUI, captions that were typed are saved; then it says how to come back to a run that goes on.
     """
@@ -29,7 +33,9 @@ def run_app(photos: Path | None, runs_dir: Path, attach: str | None = None, mous
     if attach:
         project.watch(find_run(runs_dir, attach))
     preferences, troubles = _preferences()
-    app = LoratuiApp(project, _first_mode(project), preferences, troubles, QuietDriver)
+    if terminal.kitty:
+        os.environ.setdefault("COLORTERM", "truecolor")  # it has them, and ssh does not say so
+    app = LoratuiApp(project, _first_mode(project), preferences, troubles, QuietDriver, terminal)
     for number in (signal.SIGHUP, signal.SIGTERM):
         # Not through the event loop, which may be waiting for a terminal that is gone.
         signal.signal(number, lambda *_: app.hang_up())
