@@ -45,7 +45,7 @@ class TrainScreen(StepScreen):
         Binding("p", "continue", "Continue", id="train.continue", tooltip="Go on from the newest whole checkpoint"),
         Binding("X", "stop", "Stop", id="train.stop", tooltip="End it, with a checkpoint and an export; asks first"),
         Binding("r", "runs", "Runs", id="train.runs", tooltip="All runs; enter attaches to one"),
-        Binding("r,escape", "back", "Back", id="train.back", tooltip="From the runs back to the one on view"),
+        Binding("r,escape", "back", "Back", id="train.back", tooltip="Back to the run on view, or to all its panels"),
         Binding("D", "remove", "Remove", id="train.remove", tooltip="Delete the run and all that it holds; asks first"),
         Binding("f", "full", "Full size", show=False, id="train.full", tooltip="The panel fills the screen, or not"),
         Binding("tab", "panel(1)", "Next panel", show=False, id="train.next_panel", tooltip="The next panel"),
@@ -123,8 +123,10 @@ class TrainScreen(StepScreen):
         self.refresh_bindings()
 
     def action_back(self) -> None:
-        """Show the run on view again."""
-        if self.project.monitor:
+        """From the runs to the run on view; there, from one panel to all."""
+        if self._run_is_shown:
+            self._view.toggle_full()
+        elif self.project.monitor:
             self._show_view()
 
     def on_row_list_chosen(self, event: RowList.Chosen) -> None:
@@ -221,10 +223,7 @@ class TrainScreen(StepScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         monitor = self.project.monitor
         if action in ("runs", "back", "remove"):
-            in_runs = self.is_mounted and not self._run_is_shown
-            if action == "runs":
-                return not in_runs
-            return in_runs and (monitor is not None if action == "back" else self._runs.chosen is not None)
+            return self._can_go(action)
         if action in ("ask", "pause", "stop"):
             return bool(monitor and monitor.active and self._run_is_shown)
         if action == "continue":
@@ -235,12 +234,20 @@ class TrainScreen(StepScreen):
             return self._run_is_shown
         return super().check_action(action, parameters)
 
+    def _can_go(self, action: str) -> bool:
+        """Whether there is a way between run and runs, and a run to delete."""
+        if self._run_is_shown:
+            return action == "runs" or (action == "back" and self._view.is_full)
+        if action == "back":
+            return self.project.monitor is not None
+        return action == "remove" and self.is_mounted and self._runs.chosen is not None
+
     # What is asked of it
 
     def action_ask(self, what: Request) -> None:
         """Ask the run for a sample or a checkpoint; what came of it is said."""
         monitor = self.project.monitor
-        if monitor is None or any(asked.what == what for asked in self._asked):
+        if monitor is None:
             return
         if what == "sample" and not monitor.makes_samples:
             self.tell(EngineError("This run makes no sample pictures.", "Its num_validation_images is 0."))
@@ -250,6 +257,8 @@ class TrainScreen(StepScreen):
             self._ask(monitor, what)
 
     def _ask(self, monitor: Monitor, what: Request) -> None:
+        if any(asked.what == what for asked in self._asked):
+            return
         try:
             self._asked.append(ask(monitor, what))
         except OSError as error:

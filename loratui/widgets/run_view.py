@@ -232,7 +232,7 @@ class RunView(Vertical):
 
     def _title_plots(self, monitor: Monitor, has_d: bool) -> None:
         kind = ", log scale" if self.is_log else ""
-        kind += f", {2**self.window.halvings} times nearer" if self.window.halvings else ""
+        kind += f", x{2**self.window.halvings}" if self.window.halvings else ""
         each = "line: each step" if self.smoothing is None else f"line: mean of {self.smoothing}, dots: each step"
         prior = ", dashes: prior loss" if monitor.curves.prior_losses.raw.points else ""
         names = [visible(name) for name in monitor.curves.lrs]
@@ -240,9 +240,7 @@ class RunView(Vertical):
         self._title("loss", f"Loss{kind}", each + prior)
         self._title("gradient", f"Gradient norm{kind}", each)
         if has_d:
-            self._title(
-                "rate", f"Effective rate (d x lr), and lr below{kind}", f"lr: {rates}" if len(names) > 1 else ""
-            )
+            self._title("rate", f"Effective rate (d x lr), lr below{kind}", f"lr: {rates}" if len(names) > 1 else "")
         else:
             self._title("rate", f"Learning rate{kind}", rates if len(names) > 1 else "")
 

@@ -28,7 +28,7 @@ COLUMNS = (
     Column("Loss", 7),
     Column("Rate", 8, least=90),
     Column("ETA", 7),
-    Column("Age", 7, least=75),
+    Column("Age", 7, least=90),
     Column("Disk", 8),
     Column("Cost", 8, least=110),
 )
@@ -57,7 +57,7 @@ class RunsList(Vertical):
 
     def on_mount(self) -> None:
         self.border_title = "Runs"
-        self.border_subtitle = Content(f"in {visible(str(self._runs_dir))}")
+        self.border_subtitle = Content(f"in {visible(str(self._runs_dir))}; enter: attach")
         self._timer = self.set_interval(SECONDS, self.look, pause=True)
 
     def watch_runs(self, on: bool) -> None:
