@@ -73,7 +73,7 @@ class AutoCaptionScreen(ModalScreen[AutoCaption | None]):
         if not is_on_disk(self._model):
             facts.append(f"It is fetched when it begins, or before that with: hf download {self._model}")
         facts.append("What you write meanwhile stays. It goes on when you leave the program.")
-        self.query_one("#facts", Static).update(visible(" ".join(facts)))
+        self.query_one("#facts", Static).update("\n".join(map(visible, facts)))
         self.query_one("#refusal", Static).update(visible(refused or ""))
         self.query_one("#act", Button).disabled = refused is not None or not names
 

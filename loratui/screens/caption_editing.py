@@ -162,6 +162,9 @@ class CaptionEditing(StepScreen):
             line.update(said)
             line.set_class(self.reader.is_too_long(text) or len(words) > 1, "-wrong")
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_tags)
+
     def _show_tags(self) -> None:
         if self.has_class("-wide"):
             self.query_one("#tags", TagPanel).show(self.captions_that_train())

@@ -1,12 +1,19 @@
 """Captions in the TUI: written, saved by themselves, and never lost."""
 
 import json
+import re
 import resource
 from pathlib import Path
 
 import pytest
+from textual import events
+from textual.pilot import Pilot
 
 from curation.dataset import open_dataset, save_captions
+from loratui.caption_states import STATES
+from loratui.recipe import Recipe
+from loratui.widgets.caption_area import CaptionArea
+from loratui.widgets.row_list import RowList
 from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees, wait_for, write
 
 
@@ -204,3 +211,199 @@ async def test_editing_goes_on_where_the_caption_ends(photos: Path) -> None:
         await write(pilot, "!")
         await go(pilot, "escape", "1")
         assert captions(photos)["astronaut.png"] == "a TOK astronaut!"
+
+
+# Many captions at once
+
+
+@pytest.fixture
+def captioned(photos: Path) -> Path:
+    """The photos with captions, of which one has no trigger word and one is missing."""
+    texts = {"astronaut.png": "a TOK woman, orange suit", "cat.png": "a cat, [red] sofa", "coffee.png": "TOK, red cup"}
+    save_captions(open_dataset(photos), texts)
+    return photos
+
+
+def listed(pilot: Pilot) -> list[str]:
+    """The photos that the list shows."""
+    return list(pilot.app.screen.query_one("#captions", RowList).keys)
+
+
+async def test_u_takes_back_what_was_typed_and_U_makes_it_again(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, "a TOK astronaut")
+        text = await go(pilot, "escape", "u")
+        assert "Took back: Caption astronaut.png." in text
+        assert captions(photos)["astronaut.png"] is None
+        assert "a TOK astronaut" not in text
+        text = await go(pilot, "U")
+        assert "Made again: Caption astronaut.png." in text
+        assert captions(photos)["astronaut.png"] == "a TOK astronaut"
+        assert text.count("a TOK astronaut") == 2  # in the list, and in the editor
+
+
+async def test_there_is_nothing_to_undo_in_a_folder_where_nothing_was_written(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "u")
+        await sees(pilot, "There is nothing to undo")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_a_batch_edit_shows_what_it_would_change_and_is_one_step_of_the_journal(
+    captioned: Path, size: tuple[int, int]
+) -> None:
+    before = captions(captioned)
+    async with app_on(captioned).run_test(notifications=True, size=size) as pilot:
+        await go(pilot, "3", "b", "enter")
+        await write(pilot, "TOK")
+        await go(pilot, "enter")
+        await write(pilot, "SKS")
+        await sees(pilot, "2 captions would change:", "- a TOK woman", "+ a SKS woman")
+        assert captions(captioned) == before
+        text = await go(pilot, "tab", "tab", "tab", "tab", "enter")
+        assert "Replace in 2 captions. u takes it back." in text
+        assert captions(captioned)["astronaut.png"] == "a SKS woman, orange suit"
+        assert captions(captioned)["coffee.png"] == "SKS, red cup"
+        assert "Took back: Replace in 2 captions." in await go(pilot, "u")
+        assert captions(captioned) == before
+
+
+async def test_a_batch_edit_that_is_left_changes_nothing(captioned: Path) -> None:
+    before = captions(captioned)
+    async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "b", "enter")
+        await write(pilot, "TOK")
+        await go(pilot, "escape")
+    assert captions(captioned) == before
+
+
+async def test_an_expression_that_is_not_valid_is_told_as_it_is_typed(captioned: Path) -> None:
+    async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "b", "j", "enter")
+        await write(pilot, "(a")
+        await sees(pilot, 'The expression "(a" is not valid')
+        assert pilot.app.screen.query_one("#apply").disabled
+
+
+async def test_a_batch_edit_sees_what_was_typed_and_is_for_the_marked_photos_first(captioned: Path) -> None:
+    async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, " waving")
+        await go(pilot, "escape", "space", "b", *["j"] * 3, "enter")
+        await write(pilot, "!")
+        await sees(pilot, "1 photo, marked", "1 caption would change:", "waving!")
+        await go(pilot, "tab", "tab", "tab", "tab", "enter")
+    assert captions(captioned)["astronaut.png"] == "a TOK woman, orange suit waving!"
+    assert captions(captioned)["cat.png"] == "a cat, [red] sofa"
+
+
+async def test_the_list_is_filtered_by_text_and_esc_shows_all_again(captioned: Path) -> None:
+    async with app_on(captioned).run_test(notifications=True, size=NARROW) as pilot:
+        await go(pilot, "3", "slash")
+        await write(pilot, "RED")
+        text = await go(pilot, "enter")
+        assert listed(pilot) == ["cat.png", "coffee.png"] and "2 of 4 photos" in text
+        await go(pilot, "escape")
+        assert len(listed(pilot)) == 4
+
+
+async def test_f_goes_through_the_states_of_captions(captioned: Path) -> None:
+    save_captions(open_dataset(captioned), {"coffee.png": "TOK " + "very " * 90})
+    async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3")
+        shown = {}
+        for _ in STATES:
+            text = await go(pilot, "f")
+            shown[next(state for state in STATES if f"photos: {state}" in text)] = listed(pilot)
+        assert shown["without"] == ["rocket.png"]
+        assert shown["too long"] == ["coffee.png"]
+        assert shown["no trigger"] == ["cat.png"]
+        assert shown["left out"] == shown["not saved"] == []
+
+
+async def test_a_photo_whose_caption_is_written_stays_in_the_list_whatever_the_filter(captioned: Path) -> None:
+    async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", *["f"] * 3)
+        assert listed(pilot) == ["rocket.png"]
+        await go(pilot, "e")
+        await write(pilot, "a TOK rocket")
+        await go(pilot, "ctrl+s", "ctrl+r")
+        await write(pilot, ", at night")
+        await go(pilot, "escape", "1")
+    assert captions(captioned)["rocket.png"] == "a TOK rocket, at night"
+
+
+@pytest.mark.parametrize("size", [NARROW, (180, 50)])
+async def test_tags_are_counted_and_one_that_is_picked_filters_the_list(captioned: Path, size: tuple[int, int]) -> None:
+    save_captions(open_dataset(captioned), {"rocket.png": "TOK, night"})
+    async with app_on(captioned).run_test(notifications=True, size=size) as pilot:
+        text = await go(pilot, "3", "t")
+        assert re.search(r"2 +TOK", text) and "[red] sofa" in text
+        await go(pilot, "enter")
+        assert listed(pilot) == ["coffee.png", "rocket.png"]
+        await go(pilot, "escape", "t", "w", "slash")
+        await write(pilot, "red")
+        await go(pilot, "enter", "enter")
+        assert listed(pilot) == ["cat.png", "coffee.png"]
+
+
+async def test_tokens_are_counted_as_one_types_and_words_say_what_is_cut_off(captioned: Path) -> None:
+    async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
+        assert "7/75 tokens" in await go(pilot, "3")  # the trigger word is two
+        await go(pilot, "e", *["x", "space"] * 70)
+        assert "cut off" in screen_text(pilot)
+        assert "lacks the trigger word TOK" in await go(pilot, "pagedown")
+
+
+async def test_with_chunks_the_count_says_in_how_many_a_caption_is_read(captioned: Path) -> None:
+    save_captions(open_dataset(captioned), {"astronaut.png": "TOK " + "very " * 90})
+    app = app_on(captioned)
+    app.project.recipe = Recipe({"text_encoder": {"chunk_captions": True}})
+    async with app.run_test(notifications=True, size=WIDE) as pilot:
+        assert "92 tokens in 2 chunks of 75" in await go(pilot, "3")
+
+
+async def test_the_trigger_word_stands_out_in_the_list_and_in_the_editor(captioned: Path) -> None:
+    async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3")
+        for strip in (
+            pilot.app.screen.query_one(CaptionArea).render_line(0),
+            pilot.app.screen.query_one("#captions", RowList).render_line(1),
+        ):
+            underlined = [s.text.strip() for s in strip if s.style and s.style.underline]
+            assert underlined == ["TOK"]
+
+
+async def test_captions_of_photos_that_are_gone_are_put_aside(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, "mine")
+        (photos / "astronaut.png").unlink()
+        await go(pilot, "ctrl+r")
+        await sees(pilot, "captions-of-missing-photos.json")
+    assert "mine" in (photos / ".loratui" / "captions-of-missing-photos.json").read_text()
+
+
+async def test_keys_that_come_in_one_burst_go_to_the_captions_they_were_meant_for(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        area = pilot.app.screen.query_one(CaptionArea)
+        for key, character in (("a", "a"), ("b", "b"), ("pagedown", None), ("c", "c"), ("d", "d")):
+            area.post_message(events.Key(key, character))
+        await pilot.pause()
+        await go(pilot, "escape", "1")
+    assert [captions(photos)[name] for name in ("astronaut.png", "cat.png")] == ["ab", "cd"]
+
+
+async def test_an_editor_that_is_not_there_is_told(captioned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISUAL", "/nowhere/edit")
+    async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "E")
+        await sees(pilot, "The editor /nowhere/edit is not there.")
+
+
+async def test_a_caption_is_copied(captioned: Path) -> None:
+    async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "y")
+        assert pilot.app.clipboard == "a TOK woman, orange suit"
