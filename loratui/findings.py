@@ -22,13 +22,15 @@ class Row:
     """A line of the list: one entry, or the head of a group that has several.
 
     entries: the keys of what it is about.  severity: the worst of them, in a word.  title: what the line is about.
-    words: the rest of it.  is_group: whether its entries have lines of their own, unless it is folded.
+    words: the rest of it.  photo: the one under which it stands.  is_group: whether its entries have lines of their
+    own, unless it is folded.
     """
 
     entries: tuple[str, ...]
     severity: str
     title: str
     words: str
+    photo: str | None = None
     is_group: bool = False
     is_member: bool = False
 
@@ -72,7 +74,7 @@ def rows(entries: Mapping[str, Entry], by: Grouping, folded: Collection[str] = (
             continue
         lines[name] = _head(name, keys, findings, by)
         if name not in folded:
-            lines |= {f"{name}\n{key}": _member(key, one, by) for key, one in zip(keys, findings, strict=True)}
+            lines |= {f"{name}\n{key}": _member(name, key, one, by) for key, one in zip(keys, findings, strict=True)}
     return lines
 
 
@@ -103,13 +105,22 @@ def staying(finding: Finding) -> tuple[str, ...]:
     return finding.photos[: rule_of(finding).keeps]
 
 
-def leaving(findings: Iterable[Finding]) -> dict[str, str]:
-    """The photos that leaving out is about, each with its reason; of copies and of one place the first stay."""
+def leaving(findings: Iterable[Finding], photo: str | None) -> dict[str, str]:
+    """What to leave out, each photo with its reason; of copies and of one place the first stay.
+
+    photo: the only one that it is about, if there is one.  Class images are no photos of the set.
+    """
     reasons: dict[str, str] = {}
     for finding in findings:
-        for name in finding.photos[rule_of(finding).keeps :]:
-            reasons.setdefault(name, f"{finding.code} {finding.rule}")
+        if not is_about_class_images(finding):
+            for name in finding.photos[rule_of(finding).keeps :] if photo is None else (photo,):
+                reasons.setdefault(name, f"{finding.code} {finding.rule}")
     return reasons
+
+
+def is_about_class_images(finding: Finding) -> bool:
+    """Whether its photos lie in the folder of class images."""
+    return finding.code.startswith("REG")
 
 
 def merged(report: Report, findings: Sequence[Finding]) -> Report:
@@ -137,7 +148,8 @@ def _rank(entries: Mapping[str, Entry], keys: Sequence[str], name: str) -> tuple
 def _head(name: str, keys: Sequence[str], findings: Sequence[Finding], by: Grouping) -> Row:
     severity = min((finding.severity for finding in findings), key=ORDER.__getitem__)
     if by == "photo":
-        return Row(tuple(keys), severity, name, ", ".join(dict.fromkeys(one.rule for one in findings)), is_group=True)
+        photo = name if findings[0].photos else None
+        return Row(tuple(keys), severity, name, ", ".join(dict.fromkeys(one.rule for one in findings)), photo, True)
     counts = f"{counted(len(findings), 'finding')}, {counted(len(photos_of(findings)), 'photo')}"
     return Row(tuple(keys), severity, f"{name} {findings[0].rule}", counts, is_group=True)
 
@@ -146,13 +158,16 @@ def _single(name: str, key: str, entry: Entry, by: Grouping) -> Row:
     if isinstance(entry, Skipped):
         return Row((key,), NOT_CHECKED, f"{entry.code} {rule_name(entry)}", entry.reason)
     if by == "photo":
-        return Row((key,), entry.severity, name, f"{entry.code} {entry.rule}: {entry.message}")
+        photo = name if entry.photos else None
+        return Row((key,), entry.severity, name, f"{entry.code} {entry.rule}: {entry.message}", photo)
     return Row((key,), entry.severity, f"{entry.code} {entry.rule}", f"{_photos(entry)}: {entry.message}")
 
 
-def _member(key: str, finding: Finding, by: Grouping) -> Row:
-    title = f"{finding.code} {finding.rule}" if by == "photo" else _photos(finding)
-    return Row((key,), finding.severity, title, finding.message, is_member=True)
+def _member(name: str, key: str, finding: Finding, by: Grouping) -> Row:
+    if by == "photo":
+        photo = name if finding.photos else None
+        return Row((key,), finding.severity, f"{finding.code} {finding.rule}", finding.message, photo, is_member=True)
+    return Row((key,), finding.severity, _photos(finding), finding.message, is_member=True)
 
 
 def _photos(finding: Finding) -> str:

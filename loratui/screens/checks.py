@@ -17,7 +17,7 @@ from curation.report import Finding, Report
 from curation.text import counted, visible
 from engine.config import TrainConfig
 from engine.plan import training_needs
-from loratui.findings import leaving, merged, rule_of
+from loratui.findings import is_about_class_images, leaving, merged, rule_of
 from loratui.jobs import Job
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.mending import Mending
@@ -182,7 +182,8 @@ class ChecksScreen(Mending):
     def on_finding_list_moved(self) -> None:
         view, chosen = self.query_one(FindingView), self.query_one(FindingList).chosen
         if chosen:
-            view.show(chosen, self._place)
+            row = self.query_one(FindingList).row
+            view.show(chosen, self._place, row.photo if row and row.is_group else None)
         elif self.query_one(FindingList).is_filtered:
             view.say("No finding has these words. esc shows all again.")
         else:
@@ -191,9 +192,8 @@ class ChecksScreen(Mending):
     def _place(self, finding: Finding, name: str) -> Path:
         """Where a photo that a finding names lies."""
         assert self.project.dataset
-        class_images = training_needs(self._config).class_data_dir
-        of_class = finding.code.startswith("REG") and class_images is not None
-        return (class_images if of_class and class_images else self.project.dataset.root) / name
+        class_images = training_needs(self._config).class_data_dir if is_about_class_images(finding) else None
+        return (class_images or self.project.dataset.root) / name
 
     @property
     def _config(self) -> TrainConfig:
@@ -276,7 +276,7 @@ class ChecksScreen(Mending):
         return self._report
 
     def _settled(self, findings: Sequence[Finding]) -> None:
-        """These are dealt with: they leave the list at once, and the rest is judged again."""
+        """These are dealt with: they leave the list at once, and all is judged again."""
         self.project.report = None
         if self._report:
             gone = set(findings)
@@ -286,8 +286,8 @@ class ChecksScreen(Mending):
 
     def action_leave_out(self) -> None:
         """Leave the photos under the cursor out; ask first where the rule does not suggest it."""
-        findings = self._chosen()
-        reasons = leaving(one for one in findings if not one.code.startswith("REG"))
+        findings, row = self._chosen(), self.query_one(FindingList).row
+        reasons = leaving(findings, row.photo if row else None)
         if not reasons:
             self.notify("There is no photo to leave out: this is about the whole set, or about class images.")
         elif len(reasons) == 1 or (len(findings) == 1 and rule_of(findings[0]).mend == "exclude"):
@@ -306,7 +306,7 @@ class ChecksScreen(Mending):
             self.tell(error)
             return
         self.notify(f"Left out: {', '.join(_named(reasons).splitlines())}. u takes back.", markup=False)
-        self._settled(findings)
+        self._settled([finding for finding in findings if set(leaving([finding], None)) <= set(reasons)])
 
     def action_explain(self) -> None:
         """Show all about the rules under the cursor."""

@@ -14,7 +14,7 @@ from curation.report import Finding, Skipped
 from curation.text import visible
 from loratui.findings import WHOLE_SET, Entry, photos_of, rule_name, rule_of, staying
 from loratui.pictures import Mark
-from loratui.widgets.gallery import Gallery, Tile
+from loratui.widgets.gallery import LEAST_WIDTH, Gallery, Tile
 from loratui.widgets.picture import PictureView
 
 REST_SECONDS = 0.08
@@ -22,6 +22,15 @@ REST_SECONDS = 0.08
 
 MOST_MESSAGES = 8
 """Of a group: what its other findings say stands with each of them."""
+
+MOST_NAMED = 8
+"""Photos in the words; the rest are beside them."""
+
+MOST_TILES = 200
+"""Nobody looks through more of one group, and a missing caption can be that of 10,000 photos."""
+
+FEW = 4
+"""So many photos stand in two columns, as large as can be; of more as many as can be told apart."""
 
 Place = Callable[[Finding, str], Path]
 """Where a photo of a finding lies."""
@@ -50,10 +59,13 @@ class FindingView(Vertical):
         self._show_photos([], lambda finding, name: Path(name))
         self._rest = self.set_timer(REST_SECONDS, lambda: None)
 
-    def show(self, entries: Sequence[Entry], place: Place) -> None:
-        """Show these entries of a report, one or a group, as soon as no others are asked for."""
+    def show(self, entries: Sequence[Entry], place: Place, photo: str | None = None) -> None:
+        """Show these entries of a report, one or a group, as soon as no others are asked for.
+
+        photo: the only one to show, if there is one.
+        """
         self._rest.stop()
-        self._rest = self.set_timer(REST_SECONDS, lambda: self._show(entries, place))
+        self._rest = self.set_timer(REST_SECONDS, lambda: self._show(entries, place, photo))
 
     def say(self, text: str) -> None:
         """A sentence where there is no finding to show."""
@@ -66,9 +78,8 @@ class FindingView(Vertical):
         gallery = self.query_one(Gallery)
         (gallery if self.has_class("-several") else self.query_one("#finding-words", VerticalScroll)).focus()
 
-    def _show(self, entries: Sequence[Entry], place: Place) -> None:
-        findings = [entry for entry in entries if isinstance(entry, Finding)]
-        self._show_photos(findings, place)
+    def _show(self, entries: Sequence[Entry], place: Place, photo: str | None) -> None:
+        self._show_photos([entry for entry in entries if isinstance(entry, Finding)], place, photo)
         explanations = {entry.code: rule_of(entry).explanation for entry in entries}
         explained = next(iter(explanations.values())) if len(explanations) == 1 else ""
         if len(entries) == 1:
@@ -84,29 +95,28 @@ class FindingView(Vertical):
                 widget.display = bool(text.plain)
         self.query_one("#finding-words", VerticalScroll).scroll_home(animate=False)
 
-    def _show_photos(self, findings: Sequence[Finding], place: Place) -> None:
+    def _show_photos(self, findings: Sequence[Finding], place: Place, only: str | None = None) -> None:
         of_photo: dict[Path, list[Finding]] = {}
         names: dict[Path, str] = {}
         for finding in findings:
-            for name in finding.photos:
+            for name in (only,) if only else finding.photos[: MOST_TILES - len(of_photo)]:
                 path = place(finding, name)
                 of_photo.setdefault(path, []).append(finding)
                 names[path] = name
-        picture, gallery = self.query_one(PictureView), self.query_one(Gallery)
         self.set_class(len(of_photo) == 1, "-one").set_class(len(of_photo) > 1, "-several")
-        if len(of_photo) == 1:
-            [(path, own)] = of_photo.items()
-            picture.show(path, _marks(own, names[path]))
-        elif of_photo:
-            gallery.show(
-                Tile(str(path), path, _label(own, names[path]), tuple(_marks(own, names[path])))
-                for path, own in of_photo.items()
-            )
+        tiles = [
+            Tile(str(path), path, _label(own, names[path]), _marks(own, names[path])) for path, own in of_photo.items()
+        ]
+        if len(tiles) == 1:
+            self.query_one(PictureView).show(tiles[0].picture, tiles[0].marks)
+        elif tiles:
+            columns = 2 if len(tiles) <= FEW else max(self.size.width // LEAST_WIDTH, 2)
+            self.query_one(Gallery).show(tiles, columns)
 
 
-def _marks(findings: Iterable[Finding], name: str) -> list[Mark]:
+def _marks(findings: Iterable[Finding], name: str) -> tuple[Mark, ...]:
     regions = dict.fromkeys(region for finding in findings for region in finding.regions if region.photo == name)
-    return [Mark(visible(one.label), one.left, one.top, one.width, one.height) for one in regions]
+    return tuple(Mark(visible(one.label), one.left, one.top, one.width, one.height) for one in regions)
 
 
 def _label(findings: Iterable[Finding], name: str) -> str:
