@@ -61,6 +61,14 @@ class Status:
     message: str = ""
 
 
+DIED_AT_WORK = (
+    "Its process was killed, or the machine went down or ran out of memory. "
+    "Go on from the last checkpoint with `loratui resume`."
+)
+DIED_BEFORE_WORK = (
+    "Its process ended before it began to work: killed, or with an error that its log tells. "
+    "Start it again with `loratui resume`."
+)
 STORED_STATUS = TypeAdapter(Status)
 UNREADABLE = Status(state="died", message="Its status.json is missing or damaged.")
 
@@ -139,7 +147,7 @@ class RunDir:
             return dataclasses.replace(stored, state="running") if was_launched else stored
         if stored.state == "running" or stored is UNREADABLE:
             return self._end_in_events(stored) or dataclasses.replace(
-                stored, state="died", message=stored.message or "The worker is gone without an end event."
+                stored, state="died", message=stored.message or DIED_AT_WORK
             )
         if stored.state == "starting":
             return self._end_in_events(stored) or self._awaited(stored)
@@ -150,7 +158,7 @@ class RunDir:
         # In either direction, for a clock may have been set back since.
         if abs(time.time() - stored.updated) <= STARTING_SECONDS:
             return stored
-        return dataclasses.replace(stored, state="died", message="The worker never took the run's lock.")
+        return dataclasses.replace(stored, state="died", message=DIED_BEFORE_WORK)
 
     def _end_in_events(self, stored: Status) -> Status | None:
         """The end that the worker of `stored` told in events.jsonl and not in status.json, which it could not write.

@@ -12,7 +12,10 @@ from loratui.cli import app
 from tests.faults.runs import last_files
 from tests.run_events import events_of
 
-GONE = "The worker is gone without an end event."
+GONE = (
+    "Its process was killed, or the machine went down or ran out of memory. "
+    "Go on from the last checkpoint with `loratui resume`."
+)
 DIED = f"The run dog died: {GONE}"
 
 

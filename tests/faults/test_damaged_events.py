@@ -19,7 +19,7 @@ from engine.rundir import RunDir, Status, create_run
 from loratui.cli import app
 from loratui.live import film, panels, step_line
 from loratui.monitor import Monitor
-from tests.faults.checks import as_listed
+from tests.faults.checks import GONE, as_listed
 from tests.faults.conftest import Record
 from tests.loratui.made_runs import rehearsed, started, step
 from tests.loratui.tui import app_on, go, sees
@@ -154,7 +154,7 @@ def test_events_that_are_gone_leave_the_state_and_the_step(run: RunDir, outcome:
     assert (monitor.state, monitor.total_steps) == ("died", 1000)
     assert (as_listed(run)["state"], as_listed(run)["step"]) == ("died", 40)
     told = CliRunner().invoke(app, ["attach", str(run.path)])
-    assert told.exit_code == 1 and "died: The worker is gone without an end event." in told.stderr
+    assert told.exit_code == 1 and f"died: {GONE}" in told.stderr
     outcome("events.jsonl deleted", 1, "state and step come from status.json", told.stderr.splitlines()[0])
 
 

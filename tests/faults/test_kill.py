@@ -20,7 +20,10 @@ from tests.faults.workers import Workers
 pytestmark = pytest.mark.slow
 EVENT = "write the second half of dog/events.jsonl "
 RESUMED = "resumed; what was finished is there, final tensors and files are equal to the byte"
-NEVER_TOOK_THE_LOCK = "The worker never took the run's lock."
+NEVER_BEGAN = (
+    "Its process ended before it began to work: killed, or with an error that its log tells. "
+    "Start it again with `loratui resume`."
+)
 KillAtEach = Callable[..., int]
 
 
@@ -121,14 +124,14 @@ def test_before_a_worker_has_said_a_word(forking: Workers, create: Create, refer
         check_killed(run, reference)
         assert run.status().state == "starting"
         age_status(run, seconds=200)
-        assert (run.status().state, run.status().message) == ("died", NEVER_TOOK_THE_LOCK)
+        assert (run.status().state, run.status().message) == ("died", NEVER_BEGAN)
     assert forking.work(run) == 0
     check_as_if_nothing_had_been(run, reference)
     outcome(
         "SIGKILL before the worker has said a word",
         len(silent),
         f"starting for 3 minutes, then died; {RESUMED}",
-        told=NEVER_TOOK_THE_LOCK,
+        told=NEVER_BEGAN,
     )
 
 
