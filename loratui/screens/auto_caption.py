@@ -71,7 +71,8 @@ class AutoCaptionScreen(ModalScreen[AutoCaption | None]):
         names, overwrite = self._scopes[str(self.query_one("#scope", Select).value)]
         facts = [f"{counted(len(names), 'photo')}{', over the captions that are there' if overwrite else ''}."]
         if not is_on_disk(self._model):
-            facts.append(f"It is fetched when it begins, or before that with: hf download {self._model}")
+            facts += ["It is not on this disk, and is fetched when it begins, or before that with:"]
+            facts += [f"hf download {self._model}"]
         facts.append("What you write meanwhile stays. It goes on when you leave the program.")
         self.query_one("#facts", Static).update("\n".join(map(visible, facts)))
         self.query_one("#refusal", Static).update(visible(refused or ""))

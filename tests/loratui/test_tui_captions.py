@@ -1,17 +1,20 @@
 """Captions in the TUI: written, saved by themselves, and never lost."""
 
 import json
+import random
 import re
 import resource
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from curation.dataset import open_dataset, save_captions
-from loratui.caption_states import STATES
+from curation.dataset import Photo, open_dataset, save_captions
+from loratui.caption_states import STATES, CaptionReader, State
 from loratui.recipe import Recipe
+from loratui.screens.captions import CaptionsScreen
 from loratui.widgets.caption_area import CaptionArea
 from loratui.widgets.row_list import RowList
 from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees, wait_for, write
@@ -213,6 +216,31 @@ async def test_editing_goes_on_where_the_caption_ends(photos: Path) -> None:
         assert captions(photos)["astronaut.png"] == "a TOK astronaut!"
 
 
+KEYS = ["a", "b", ",", "space", "backspace", "enter", "pagedown", "pageup", "ctrl+s", "ctrl+z", "ctrl+y", "home", "end"]
+STEPS = [*([key] for key in KEYS), ["escape", "u", "e"], ["escape", "U", "e"], ["escape", "n", "e"], ["ctrl+r"]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_one_types_moves_and_undoes_what_one_last_saw_is_on_the_disk(photos: Path, seed: int) -> None:
+    choose = random.Random(seed)
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        screen = pilot.app.screen
+        assert isinstance(screen, CaptionsScreen)
+        seen = dict.fromkeys(captions(photos), "")
+        for _ in range(60):
+            step = choose.choice(STEPS)
+            if "u" in step or "U" in step:
+                await go(pilot, *step)
+                seen = {name: screen.caption(name) for name in seen}  # as the list shows them
+            else:
+                await pilot.press(*step)
+                assert screen.name_in_editor is not None
+                seen[screen.name_in_editor] = screen.area.text
+        await go(pilot, "escape", "q")
+    assert {name: caption or "" for name, caption in captions(photos).items()} == seen
+
+
 # Many captions at once
 
 
@@ -407,3 +435,29 @@ async def test_a_caption_is_copied(captioned: Path) -> None:
     async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "3", "y")
         assert pilot.app.clipboard == "a TOK woman, orange suit"
+
+
+async def test_of_ten_thousand_photos_only_what_is_in_sight_is_looked_at_for_a_key(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10_000):
+        (photos / f"z{number:05d}.png").touch()
+    app = app_on(photos)
+    looked_at: list[str] = []
+    state = CaptionReader.state
+
+    def note(reader: CaptionReader, photo: Photo, unsaved: Mapping[str, str]) -> State:
+        looked_at.append(photo.name)
+        return state(reader, photo, unsaved)
+
+    monkeypatch.setattr(CaptionReader, "state", note)
+    async with app.run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3")
+        assert len(set(looked_at)) < 50
+        looked_at.clear()
+        await go(pilot, "j", "e")
+        await write(pilot, "a TOK")
+        assert len(looked_at) < 20
+        await go(pilot, "ctrl+s")
+        assert "Saved 1 caption." in screen_text(pilot)
+    assert captions(photos)["cat.png"] == "a TOK"
