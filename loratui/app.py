@@ -30,6 +30,7 @@ from loratui.ascii_filter import AsciiFilter
 from loratui.crash import write_crash_report
 from loratui.glyphs import use_glyphs
 from loratui.keymap import KeyedAction, actions_of, checked_keymap, everywhere, title_of
+from loratui.keys_in_order import KeysInOrder
 from loratui.picture_app import PictureApp
 from loratui.preferences import DEFAULT_THEME, Preferences, save_theme
 from loratui.project import Project
@@ -63,7 +64,7 @@ ANSI_THEME = "ansi-dark"
 LAST_KEYS = 30
 
 
-class LoratuiApp(PictureApp):
+class LoratuiApp(KeysInOrder, PictureApp):
     """Walks one project through its steps. Quitting never touches a run."""
 
     TITLE = "loratui"
@@ -217,8 +218,8 @@ class LoratuiApp(PictureApp):
 
     # Where one is
 
-    def action_step(self, mode: str) -> None:
-        self.switch_mode(mode)
+    async def action_step(self, mode: str) -> None:
+        await self.switch_mode(mode)
 
     def action_redraw(self) -> None:
         self.refresh(layout=True)

@@ -9,6 +9,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from loratui.app import LoratuiApp
+from loratui.keys_in_order import KeysInOrder
 from loratui.project import Project
 from loratui.screens.step import StepScreen
 
@@ -38,6 +39,8 @@ def _is_at_work(app: App) -> bool:
     Textual's own `pause` takes a process that gets no processor for an idle one, and `wait_for_complete` fails when a
     worker is replaced by a newer one meanwhile.
     """
+    if isinstance(app, KeysInOrder) and app.has_keys_waiting:
+        return True
     if isinstance(app.screen, StepScreen) and app.screen.jobs:
         return True
     queues = (app, *app.screen.walk_children(with_self=True))
