@@ -70,6 +70,10 @@ class PtyTerminal:
         """Type, or answer."""
         os.write(self._master, keys)
 
+    def receive_at_most(self, condition: Callable[[bytes], bool], seconds: float) -> bytes:
+        """What the program sends until it fulfils `condition`, or this time is over."""
+        return self._pump(seconds, condition)
+
     def receive(self, seconds: float) -> bytes:
         """What the program sends within this time."""
         return self._pump(seconds, lambda _: False)
