@@ -135,9 +135,9 @@ def _facts(entry: Entry) -> Text:
     if isinstance(entry, Skipped):
         return Text()
     kept = staying(entry)
-    lines = [
-        f"{visible(name)}{' (kept when the others are left out)' if name in kept else ''}" for name in entry.photos
-    ]
+    lines = [f"{visible(name)}{' (kept)' if name in kept else ''}" for name in entry.photos[:MOST_NAMED]]
+    if len(entry.photos) > MOST_NAMED:
+        lines.append(f"and {len(entry.photos) - MOST_NAMED} more")
     if entry.value is not None:
         limit = "" if entry.threshold is None else f", limit {_number(entry.threshold)}"
         lines.append(f"Measured: {_number(entry.value)}{limit}")
