@@ -93,21 +93,28 @@ async def test_five_hundred_random_events_neither_end_the_program_nor_lose_a_cap
     (photos / "metadata.jsonl").write_text(json.dumps({"file_name": "cat.png", "prompt": "[/foo] [red] TOK"}) + "\n")
     made_run(Path("runs"), "before", "finished", [started("before"), rehearsed(1.0), *map(step, range(1, 200))])
     chance, size = random.Random(seed), NARROW if seed % 2 else WIDE
-    app, events = app_on(photos), []
-    async with app.run_test(size=size, notifications=True) as pilot:
-        for _ in range(EVENTS):
-            events.append(await one_event(pilot, app, chance, size))
-            assert app.is_running and app.return_code is None, events[-20:]
-            must_hold_what_is_typed(app, events)
-        while len(app.screen_stack) > 1:
-            app.pop_screen()
-        await pilot.pause()
-        held = captions_of(app)
-        await app.action_quit()
-        await wait_for(pilot, lambda: not app.is_running or not app.project.unsaved)
-    on_disk = {photo.name: photo.caption or "" for photo in open_dataset(photos).photos}
-    assert {name: held[name] for name in on_disk} == on_disk
+    events: list[str] = []
+    while len(events) < EVENTS:  # the monkey may find the way out
+        held = await one_evening(photos, chance, size, events)
+        on_disk = {photo.name: photo.caption or "" for photo in open_dataset(photos).photos}
+        assert {name: held[name] for name in on_disk} == on_disk, events[-20:]
     for run in list_runs(Path("runs")):
         if run.is_alive():
             run.request("stop_now")
             wait(run)
+
+
+async def one_evening(photos: Path, chance: random.Random, size: tuple[int, int], events: list[str]) -> dict[str, str]:
+    """Random events until the program is left, or there were enough; returns the captions as it last held them."""
+    app = app_on(photos)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        while len(events) < EVENTS and app.is_running:
+            events.append(await one_event(pilot, app, chance, size))
+            must_hold_what_is_typed(app, events)
+        if app.is_running:
+            while len(app.screen_stack) > 1:
+                app.pop_screen()
+            await pilot.pause()
+            await app.action_quit()
+            await wait_for(pilot, lambda: not app.is_running or not app.project.unsaved)
+    return captions_of(app)
