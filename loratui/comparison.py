@@ -39,7 +39,7 @@ def numbers(monitor: Monitor) -> dict[str, float | int | str | None]:
         "effective_lr": monitor.effective_lr,
         "seconds_per_step": monitor.seconds_per_step,
         "memory": monitor.memory,
-        "verified": None if monitor.verified is None else str(monitor.verified.ok).lower(),
+        "verified": monitor.verified and monitor.verified.ok,
     }
 
 
@@ -53,6 +53,8 @@ def number_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
 def _words(name: str, value: float | int | str | None) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if name == "memory" and not isinstance(value, str):
         return f"{value / 2**30:.1f} GiB"
     if name == "seconds_per_step" and isinstance(value, float) and value >= 60:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 from curation import telemetry
@@ -16,6 +17,8 @@ def main(run: RunDir) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by an exception: previews are removed
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for library in ("TRANSFORMERS", "DIFFUSERS"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")  # what they say at import
     from engine.models.load import silence_libraries
     from engine.painting.process import Orders, serve
 
@@ -28,4 +31,13 @@ def main(run: RunDir) -> None:
 
 
 if __name__ == "__main__":
-    main(RunDir(Path(sys.argv[1])))
+    status = 0
+    try:
+        main(RunDir(Path(sys.argv[1])))
+    except SystemExit:
+        pass
+    except Exception:  # noqa: BLE001 - told in the log that stderr is
+        traceback.print_exc()
+        status = 1
+    sys.stderr.flush()
+    os._exit(status)  # Python's own exit aborts where a thread is still waiting for a line of stdin

@@ -14,8 +14,7 @@ from curation.errors import StatedError
 from curation.text import visible
 from engine.config import TrainConfig
 from engine.launcher import is_worked_on
-from engine.painting.messages import Loading, Previewed, Told
-from engine.painting.painter import Painter
+from engine.painting.messages import Previewed
 from engine.rundir import RunDir, find_run, list_runs
 from engine.training.manifest import checkpoint_folders
 from loratui.comparison import Comparison, compare
@@ -23,6 +22,7 @@ from loratui.glyphs import glyphs
 from loratui.jobs import Job
 from loratui.monitor import Monitor
 from loratui.own_command import run_own_command
+from loratui.painting import Easel
 from loratui.project import RUN_SIGNS
 from loratui.sample_grid import sample_rows
 from loratui.screens.choose import ChooseScreen
@@ -69,7 +69,7 @@ class ResultsScreen(StepScreen):
         Binding(
             "plus,equals_sign", "next_seed", "Next seed", id="results.next_seed", tooltip="One more than this seed"
         ),
-        Binding("z", "draw_seed", "Any seed", id="results.draw_seed", tooltip="Draw a seed at random"),
+        Binding("z", "draw_seed", "Any seed", False, id="results.draw_seed", tooltip="Draw a seed at random"),
         Binding(
             "t", "take_settings", "Its settings", id="results.take_settings", tooltip="Take the picture's settings"
         ),
@@ -120,16 +120,17 @@ class ResultsScreen(StepScreen):
         self._shown: Monitor | None = None
         self._config = TrainConfig()
         self._drawn_views: object = None
-        self._painter: Painter | None = None
+        self._easel = Easel()
         self._painting: Job | None = None
         self._verdicts: dict[Path, tuple[bool, str]] = {}
         self._timer = self.set_interval(LOOK_SECONDS, self._look, pause=True)
 
     def on_unmount(self) -> None:
-        if self._painter:
-            self._painter.close()
+        self._easel.close()
 
     def on_screen_suspend(self) -> None:
+        if self.app.current_mode != self.mode and self._painting not in self.jobs:
+            self._easel.close()  # another screen may start a run, which wants the GPU
         self._timer.pause()
         self._runs.watch_runs(False)
 
@@ -276,23 +277,7 @@ class ResultsScreen(StepScreen):
         except StatedError as error:
             self.tell(error)
             return
-        before, run = self._painter, self._shown.run
-        painter = self._painter = before if before and before.run.path == run.path else Painter(run)
-
-        def work(job: Job) -> Path | None:
-            def heard(told: Told) -> None:
-                if isinstance(told, Loading):
-                    job.turn_to(f"Loading the model of {visible(run.name)}")
-                elif isinstance(told, Previewed):
-                    if told.done == 1:
-                        job.turn_to("Painting")
-                    job.done, job.total = told.done, told.total
-                    self.post_message(self.PreviewCame(told))
-
-            if before and before is not painter:
-                before.close()
-            return painter.paint(request, lambda: not job.is_cancelled, heard)
-
+        work = self._easel.work(self._shown.run, request, lambda told: self.post_message(self.PreviewCame(told)))
         self._painting = self.start_job("Starting to paint", work, self._take_painted)
 
     def on_results_screen_preview_came(self, message: PreviewCame) -> None:
@@ -365,7 +350,9 @@ class ResultsScreen(StepScreen):
             self._verdicts[run.path] = (verification["ok"], verification["message"])
             said = "verified" if verification["ok"] else "NOT verified"
             severity = "information" if verification["ok"] else "error"
-            self.notify(visible(verification["message"]), title=f"{run.name} {said}", severity=severity, markup=False)
+            self.notify(
+                visible(verification["message"]), title=visible(f"{run.name} {said}"), severity=severity, markup=False
+            )
             self._draw_view()
 
         work = ("verify", str(run.path), "--json")

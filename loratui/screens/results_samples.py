@@ -36,7 +36,9 @@ class SamplesPane(Vertical):
         makes = (
             "`s` on screen 5 asks a run that trains for some" if monitor.active else "`n` makes pictures with this run"
         )
-        self.query_one("#no-samples", Static).update("" if rows else NONE.format(now=makes))
+        words, none = "" if rows else NONE.format(now=makes), self.query_one("#no-samples", Static)
+        if str(none.content) != words:
+            none.update(words)
         self._draw()
 
     def take_focus(self) -> None:

@@ -66,6 +66,11 @@ def field(pilot: Pilot, name: str) -> Input:
     return pilot.app.screen.query_one(f"#{name}", Input)
 
 
+def painters_of(run: RunDir) -> int:
+    """How many painting processes there are for a run."""
+    return len(subprocess.run(["pgrep", "-f", f"engine.painting {run.path}"], capture_output=True).stdout.splitlines())
+
+
 # Samples
 
 
@@ -231,8 +236,12 @@ async def test_a_picture_is_painted_step_by_step_and_can_be_given_up(finished_ru
             await sees(pilot, "Step ")
             await pilot.press("escape", "escape")
             await wait_for(pilot, lambda: not app.screen.jobs)  # pyright: ignore[reportAttributeAccessIssue]
-        assert len(pictures_of(run)) == 1
-        assert subprocess.run(["pgrep", "-f", f"engine.painting {run.path}"], capture_output=True).returncode == 1
+            assert painters_of(run) == 1
+            await go(pilot, "5")
+            assert painters_of(run) == 0
+    assert len(pictures_of(run)) == 1
+    said = (run.samples / "generated" / "painter.log").read_text()
+    assert "Error" not in said and "Traceback" not in said
 
 
 # Compare
