@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import termios
+import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -62,6 +63,9 @@ SCREENS: tuple[type[StepScreen], ...] = (
 ANSI_THEME = "ansi-dark"
 """For terminals of 16 colours, or none: it takes the terminal's own, and tells the rest by bold and reverse."""
 LAST_KEYS = 30
+WATCH_SECONDS = 2.0
+PATIENCE_SECONDS = 5.0
+"""For leaving after a signal, with all saved: a terminal may go while the last words are being sent to it."""
 
 
 class LoratuiApp(KeysInOrder, PictureApp):
@@ -100,6 +104,7 @@ class LoratuiApp(KeysInOrder, PictureApp):
         self.preferences = preferences or Preferences()
         self.use_pictures(self.preferences.ui.pictures, terminal)
         self.app_log = AppLog()
+        self._running_loop: asyncio.AbstractEventLoop | None = None
         self._last_keys: deque[str] = deque(maxlen=LAST_KEYS)
         self._ascii_filter = AsciiFilter()
         self._is_ascii = use_glyphs(self.preferences.ui.glyphs).is_ascii
@@ -128,6 +133,8 @@ class LoratuiApp(KeysInOrder, PictureApp):
 
     def on_mount(self) -> None:
         self._running_loop = asyncio.get_running_loop()
+        if not self.is_headless:
+            self.set_interval(WATCH_SECONDS, self._watch_terminal)
         for trouble in self._troubles:
             self.tell(trouble)
 
@@ -135,24 +142,34 @@ class LoratuiApp(KeysInOrder, PictureApp):
 
     def hang_up(self) -> None:
         """Save what was typed, at once, and leave. Signals call this at any point of the program."""
-        self._note_edits()
-        self.project.keep_captions()
+        self._keep_edits()
         if _terminal_is_gone():
             os._exit(128 + signal.SIGHUP)  # Textual's output thread died with it: a regular exit can wait for ever
-        self._running_loop.call_soon_threadsafe(self.exit)
+        _leave_within(PATIENCE_SECONDS)
+        if self._running_loop:
+            self._running_loop.call_soon_threadsafe(self.exit)
+
+    def _watch_terminal(self) -> None:
+        """Not every terminal that goes sends SIGHUP, and Textual would read its end for ever."""
+        if _terminal_is_gone():
+            self.hang_up()
 
     def _note_edits(self) -> None:
         for screen in self.screen_stack:
-            if isinstance(screen, CaptionsScreen) and screen.is_mounted:
+            if isinstance(screen, StepScreen) and screen.is_mounted:
                 screen.note_edit()
 
-    def _fatal_error(self) -> None:
-        """Save what was typed and leave a crash report; Textual would print all local variables."""
-        error = self._exception or RuntimeError("unknown")
+    def _keep_edits(self) -> None:
+        """Save what was typed, whatever else is broken: what no file takes is said at the end, by the session."""
         with contextlib.suppress(Exception):  # the screen may be what broke
             self._note_edits()
         with contextlib.suppress(StatedError, OSError):
             self.project.keep_captions()
+
+    def _fatal_error(self) -> None:
+        """Save what was typed and leave a crash report; Textual would print all local variables."""
+        error = self._exception or RuntimeError("unknown")
+        self._keep_edits()
         try:
             report = write_crash_report(error, self.current_mode, self._last_keys, self.project.recipe.toml())
             where = f"The whole of it is in {report}."
@@ -284,6 +301,12 @@ class LoratuiApp(KeysInOrder, PictureApp):
             save_theme(name)
         except StatedError as error:
             self.tell(error)
+
+
+def _leave_within(seconds: float) -> None:
+    timer = threading.Timer(seconds, os._exit, (128 + signal.SIGHUP,))
+    timer.daemon = True
+    timer.start()
 
 
 def _terminal_is_gone() -> bool:

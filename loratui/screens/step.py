@@ -58,6 +58,9 @@ class StepScreen(Screen[None]):
     def draw(self) -> None:
         """Show what the project holds now; called whenever the screen comes up."""
 
+    def note_edit(self) -> None:
+        """Hand over to the project what stands in a field; called before the program ends, for whatever reason."""
+
     def on_screen_resume(self) -> None:
         self.draw_standings()
         self.draw()
