@@ -45,7 +45,8 @@ class TrainScreen(StepScreen):
         Binding("p", "continue", "Continue", id="train.continue", tooltip="Go on from the newest whole checkpoint"),
         Binding("X", "stop", "Stop", id="train.stop", tooltip="End it, with a checkpoint and an export; asks first"),
         Binding("r", "runs", "Runs", id="train.runs", tooltip="All runs; enter attaches to one"),
-        Binding("r,escape", "back", "Back", id="train.back", tooltip="Back to the run on view, or to all its panels"),
+        Binding("r", "back", "Back", id="train.back", tooltip="From the runs back to the one on view"),
+        Binding("escape", "step_out", "Step out", show=False, id="train.step_out", tooltip="End a job, or full size"),
         Binding("D", "remove", "Remove", id="train.remove", tooltip="Delete the run and all that it holds; asks first"),
         Binding("f", "full", "Full size", show=False, id="train.full", tooltip="The panel fills the screen, or not"),
         Binding("tab", "panel(1)", "Next panel", show=False, id="train.next_panel", tooltip="The next panel"),
@@ -123,11 +124,18 @@ class TrainScreen(StepScreen):
         self.refresh_bindings()
 
     def action_back(self) -> None:
-        """From the runs to the run on view; there, from one panel to all."""
-        if self._run_is_shown:
-            self._view.toggle_full()
-        elif self.project.monitor:
+        """Show the run on view again."""
+        if self.project.monitor:
             self._show_view()
+
+    def action_step_out(self) -> None:
+        """End what works in the background; else go from one panel to all of them, or from the runs to the run."""
+        if any(not job.is_cancelled for job in self.jobs):
+            self.action_cancel_job()
+        elif not self._run_is_shown:
+            self.action_back()
+        elif self._view.is_full:
+            self._view.toggle_full()
 
     def on_row_list_chosen(self, event: RowList.Chosen) -> None:
         if chosen := self._runs.chosen:
@@ -167,6 +175,7 @@ class TrainScreen(StepScreen):
         self._shown = monitor
         self._view.show(monitor)
         self._show_view()
+        self.draw_standings()
 
         def read(job: Job) -> bool:
             return monitor.refresh(lambda done, total: job.progress(done >> 20, total >> 20))
@@ -237,7 +246,7 @@ class TrainScreen(StepScreen):
     def _can_go(self, action: str) -> bool:
         """Whether there is a way between run and runs, and a run to delete."""
         if self._run_is_shown:
-            return action == "runs" or (action == "back" and self._view.is_full)
+            return action == "runs"
         if action == "back":
             return self.project.monitor is not None
         return action == "remove" and self.is_mounted and self._runs.chosen is not None
