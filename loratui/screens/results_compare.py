@@ -167,6 +167,8 @@ class ComparePane(Vertical):
 
     def _draw_words(self, key: str | None) -> None:
         number, side = _place(key)
+        if number >= len(self._pairs):  # the message may tell of another comparison's tile
+            return
         row = self._pairs[number][side]
         said = self.query_one("#pair", Static)
         words = visible(f"seed {row.seed}: {row.prompt}")
@@ -175,8 +177,9 @@ class ComparePane(Vertical):
 
     def on_gallery_chosen(self, event: Gallery.Chosen) -> None:
         event.stop()
-        if self._comparison:
-            self.app.push_screen(LargePicture(self._shown(self._comparison), *_place(event.key)))
+        number, side = _place(event.key)
+        if self._comparison and number < len(self._pairs):
+            self.app.push_screen(LargePicture(self._shown(self._comparison), number, side))
 
 
 def _place(key: str | None) -> tuple[int, int]:

@@ -231,6 +231,8 @@ class GeneratePane(Vertical):
 
     def on_gallery_chosen(self, event: Gallery.Chosen) -> None:
         event.stop()
+        if event.key not in self._pictures:
+            return
         row = [Shown(each.path, _label(each), _words(each)) for each in self._pictures.values()]
         self.app.push_screen(LargePicture([row], 0, list(self._pictures).index(event.key)))
 

@@ -71,13 +71,16 @@ class SamplesPane(Vertical):
 
     def _draw_words(self, key: str | None) -> None:
         number, _ = _place(key)
-        words = f"seed {self._rows[number].seed}: {self._rows[number].prompt}" if self._rows else ""
+        row = self._rows[number] if number < len(self._rows) else None  # the message may tell of another run's tile
+        words = f"seed {row.seed}: {row.prompt}" if row else ""
         said = self.query_one("#sample-words", Static)
         if str(said.content) != visible(words):
             said.update(visible(words), layout=False)
 
     def on_gallery_chosen(self, event: Gallery.Chosen) -> None:
         number, step = _place(event.key)
+        if number >= len(self._rows):
+            return
         rows = [
             [
                 Shown(path, f"Step {step}, {at} of {len(row.pictures)}", f"seed {row.seed}: {row.prompt}")

@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from engine.config import TrainConfig, save_config
 from engine.events import EventWriter, Sample, Verified
+from engine.extras import MODULES
 from engine.painting.painter import Painter
 from engine.painting.pictures import pictures_of, save_picture
 from engine.painting.request import Request
@@ -218,6 +219,16 @@ async def test_what_keeps_a_picture_from_being_painted_is_told(monkeypatch: pyte
         async with app.run_test(size=WIDE, notifications=True) as pilot:
             await go(pilot, "n", "enter")
             await sees(pilot, "The painting process has ended", "painter.log")
+
+
+async def test_without_the_training_packages_the_line_that_installs_them_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(MODULES, "train", ("not_installed_here",))
+    with results_of(trained("dog")) as app:
+        async with app.run_test(size=WIDE, notifications=True) as pilot:
+            await go(pilot, "n", "enter")
+            await sees(pilot, "pip install 'loratui[train]'")
 
 
 @pytest.mark.slow
