@@ -1,11 +1,12 @@
 """One model of a run's live state: what its viewers see of the events, from the first step on."""
 
 import math
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from engine.config import TrainConfig
+from engine.config import TrainConfig, compose
 from engine.curves import MOST_POINTS
 from engine.events import (
     Checkpoint,
@@ -27,7 +28,7 @@ from engine.events import (
     Warned,
 )
 from engine.rundir import RunDir, Status, create_run
-from loratui.monitor import Monitor
+from loratui.monitor import MOST_FILES, MOST_MESSAGES, Monitor
 
 
 @pytest.fixture
@@ -45,12 +46,12 @@ def started(step: int = 0, total_steps: int = 100) -> Started:
     return Started(name="cat", pid=1, step=step, total_steps=total_steps, pivot_step=50, photos=6, device="cpu")
 
 
-def step(number: int, loss: float = 0.1, seconds: float = 2.0) -> Step:
+def step(number: int, loss: float = 0.1, seconds: float = 2.0, prior_loss: float | None = None) -> Step:
     return Step(
         step=number,
         epoch=1,
         loss=loss,
-        prior_loss=None,
+        prior_loss=prior_loss,
         lr={"unet": 1.0, "tokens": 1.0},
         d=1e-4,
         effective_lr=1e-4,
@@ -214,3 +215,80 @@ def test_a_full_gpu_and_the_class_images_are_told(run: RunDir) -> None:
         "class images: 20 given, 80 generated",
         "step 3: the GPU was full; it now gets 1 photo at a time, 4 times a step",
     ]
+
+
+def test_cost_and_what_ends_the_run_first_follow_from_its_config(tmp_path: Path) -> None:
+    config = compose(flags={"run": {"price_per_hour": 3.6, "max_cost": 1.05, "max_hours": 9.0}}).config
+    run = create_run(tmp_path, "cat", config)
+    with run.lock():
+        run.write_status(Status(state="running", worked=1000))
+        write(run, started(), *(step(number) for number in range(1, 61)))
+        monitor = Monitor(run)
+        monitor.refresh()
+    assert (monitor.cost, monitor.cost_to_come) == (pytest.approx(1.0), pytest.approx(0.08))
+    assert monitor.limit and monitor.limit.setting == "max_cost"
+    assert monitor.seconds_to_limit == pytest.approx(50.0)
+    assert monitor.makes_samples
+
+
+def test_a_run_without_a_price_has_no_cost_and_no_limit(run: RunDir) -> None:
+    write(run, started(), step(1))
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert (monitor.cost, monitor.cost_to_come, monitor.limit, monitor.seconds_to_limit) == (None, None, None, None)
+
+
+def test_prior_loss_and_the_prompt_of_each_picture_are_told(run: RunDir) -> None:
+    picture = Sample(step=2, path="samples/000002-0.png", prompt="TOK\x1b[2J")
+    write(run, started(), step(1, prior_loss=0.5), step(2, prior_loss=0.3), picture)
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert monitor.prior_loss == 0.3
+    assert monitor.curves.prior_losses.points == [(1, 0.5), (2, 0.3)]
+    assert monitor.prompts == {run.path / "samples/000002-0.png": "TOK\\x1b[2J"}
+
+
+def test_reading_reports_how_far_it_is_and_can_be_ended_and_gone_on_with(run: RunDir) -> None:
+    write(run, started(total_steps=2000), *(step(number) for number in range(1, 2001)))
+    monitor = Monitor(run)
+    assert monitor.losses == [], "nothing is read before the first refresh"
+    reports: list[tuple[int, int]] = []
+
+    def end_soon(done: int, total: int) -> None:
+        reports.append((done, total))
+        if len(reports) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        monitor.refresh(end_soon)
+    assert 0 < reports[-1][0] < reports[-1][1] == run.events_file.stat().st_size
+    monitor.refresh()
+    assert (monitor.step, len(monitor.losses)) == (2000, 2000)
+
+
+@pytest.mark.slow
+def test_a_run_of_a_day_takes_no_more_memory_than_half_of_it(run: RunDir) -> None:
+    """A step a second, pictures every five minutes, a warning a minute."""
+    hour, taken = 3600, []
+    monitor = Monitor(run)
+    write(run, started(total_steps=24 * hour))
+    tracemalloc.start()
+    try:
+        for begin in range(0, 24 * hour, hour):
+            told: list[Event] = []
+            for number in range(begin + 1, begin + hour + 1):
+                told.append(step(number, loss=1 / number, prior_loss=0.1))
+                if number % 60 == 0:
+                    told.append(Warned(message=f"minute {number // 60}"))
+                if number % 300 == 0:
+                    told.append(Sample(step=number, path=f"samples/{number:06d}-0.png", prompt="TOK"))
+            write(run, *told)
+            del told
+            monitor.refresh()
+            taken.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert monitor.step == 24 * hour
+    assert len(monitor.losses) <= MOST_POINTS and len(monitor.messages) == MOST_MESSAGES
+    assert len(monitor.sample_sets) == len(monitor.prompts) <= MOST_FILES
+    assert max(taken[12:]) < 1.2 * max(taken[:12])

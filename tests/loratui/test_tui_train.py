@@ -504,7 +504,7 @@ async def test_going_on_shows_what_has_changed_and_asks_first(paused: RunDir) ->
     paused.config_file.write_text(text.replace('instance_prompt = "a photo of TOK"', 'instance_prompt = "[red] TOK"'))
     async with train_screen().run_test(notifications=True, size=WIDE) as pilot:
         await opened(pilot, "p")
-        await sees(pilot, "it changes what is learned", "- a photo of TOK", "+ [red] TOK", "Is that meant?")
+        await sees(pilot, "and it changes what is", "- a photo of TOK", "+ [red] TOK", "Is that meant?")
         await go(pilot, "enter")
         assert paused.status().state == "paused", "the focus is on Cancel"
 
