@@ -49,7 +49,10 @@ class Standing:
 
 
 class Project:
-    """One folder's way to a LoRA. Holds what is not on disk yet, above all captions that were typed."""
+    """One folder's way to a LoRA. Holds what is not on disk yet, above all captions that were typed.
+
+    is_hindered: whether the recipe, when it was last examined, had what keeps a run from starting.
+    """
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
@@ -61,6 +64,7 @@ class Project:
         self.saving: Future[Saved] | None = None  # captions that are being written
         self.way_back: WayBack | None = None
         self.recipe = Recipe({})
+        self.is_hindered = False
         self.monitor: Monitor | None = None
 
     def open(self, folder: Path) -> None:
@@ -102,6 +106,7 @@ class Project:
     def choose(self, setting: Setting, text: str) -> None:
         """Take what was typed for a setting."""
         self.recipe.choose(setting, text)
+        self.is_hindered = False
         if setting in CHECKED_SETTINGS:
             self.report = None
 
@@ -244,7 +249,8 @@ class Project:
     def _recipe_standing(self) -> Standing:
         if not self.dataset:
             return Standing("open", "")
-        return Standing("blocked", "mend") if self.recipe.all_problems() else Standing("done", "ready")
+        is_blocked = self.is_hindered or self.recipe.all_problems()
+        return Standing("blocked", "mend") if is_blocked else Standing("done", "ready")
 
     def _train_standing(self) -> Standing:
         if not self.monitor:

@@ -279,6 +279,8 @@ class RecipeScreen(StepScreen):
                 self.tell(found)
                 return
             self._found, self._examined = found, toml
+            self.project.is_hindered = bool(found.examination.problems)
+            self.draw_standings()
             if not self._starting:
                 self._draw_outcome()
 
