@@ -93,11 +93,11 @@ class TrainScreen(StepScreen):
 
     def draw(self) -> None:
         monitor = self.project.monitor
-        if monitor and monitor is self._shown:
+        if monitor and monitor is not self._shown:
+            self._follow(monitor)
+        elif monitor and self._run_is_shown:
             self._timer.resume()
             self._look()
-        elif monitor:
-            self._follow(monitor)
         else:
             self.action_runs()
 

@@ -197,7 +197,7 @@ class RunView(Vertical):
         words += "" if left is None else f", {duration(left)} left"
         said = self.query_one("#phase", Static)
         if str(said.content) != words:
-            said.update(words, layout=False)
+            said.update(words, layout=len(str(said.content)) != len(words))
         self.query_one(QuietBar).show(done, total)
         self.query_one(Figures).show(figures(monitor))
 

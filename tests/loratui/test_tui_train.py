@@ -454,6 +454,15 @@ async def test_esc_goes_from_the_runs_back_to_the_one_on_view(running: RunDir) -
         assert "training 60/100" in await go(pilot, "escape")
 
 
+async def test_who_comes_back_to_the_screen_finds_the_runs_or_the_run_as_it_was_left(running: RunDir) -> None:
+    async with train_screen().run_test(notifications=True, size=WIDE) as pilot:
+        await opened(pilot, "4")
+        assert "training 60/100" in await go(pilot, "5")
+        await go(pilot, "r", "4", "5")
+        create_run(Path("runs"), "late", TrainConfig())
+        await sees(pilot, "late", "queued")
+
+
 async def test_keys_are_answered_while_a_long_run_is_read_and_the_reading_can_be_left(
     running: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
