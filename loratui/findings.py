@@ -124,11 +124,11 @@ def is_about_class_images(finding: Finding) -> bool:
 
 
 def merged(report: Report, findings: Sequence[Finding]) -> Report:
-    """A report that is not complete, with more findings, sorted as a complete one."""
+    """A report that is not complete, with more findings, each once, sorted as a complete one."""
     from curation.checks import RULES
 
     rules = {code: number for number, code in enumerate(RULES)}
-    both = sorted((*report.findings, *findings), key=lambda one: (ORDER[one.severity], rules[one.code]))
+    both = sorted(dict.fromkeys((*report.findings, *findings)), key=lambda one: (ORDER[one.severity], rules[one.code]))
     return Report(report.dataset, report.photos, tuple(both), report.skipped, report.excluded)
 
 

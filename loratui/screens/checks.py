@@ -118,7 +118,8 @@ class ChecksScreen(Mending):
             yield FindingView()
 
     def on_mount(self) -> None:
-        self._report: Report | None = None  # what is shown, complete or not
+        self._report: Report | None = None  # what is shown
+        self._is_provisional = False  # whether that is what was found on single photos alone
         self._scan: Job | None = None
         self._scanned: tuple[Dataset, TrainConfig] | None = None
         self._starts_again = False
@@ -133,6 +134,7 @@ class ChecksScreen(Mending):
             self._draw_verdict()
         elif self.project.report is not None:
             if self.project.report is not self._report:
+                self._is_provisional = False
                 self._show(self.project.report)
         elif not self._is_as_scanned():
             if self._report and Path(self._report.dataset) != self.project.dataset.root:
@@ -215,7 +217,7 @@ class ChecksScreen(Mending):
             self._scan.cancel()
             self._starts_again = True
             return
-        early = self._report is None
+        early = self._report is None or self._is_provisional
 
         def work(job: Job) -> Report:
             from curation.lint import lint  # 300 ms: OpenCV and SciPy
@@ -235,6 +237,7 @@ class ChecksScreen(Mending):
         dataset = self.project.dataset
         if message.job is self._scan and not message.job.is_cancelled and dataset:
             empty = Report(str(dataset.root), len(dataset.photos), (), ())
+            self._is_provisional = True
             self._show(merged(self._report or empty, message.findings))
 
     def on_step_screen_job_ended(self, message: StepScreen.JobEnded) -> None:
@@ -250,7 +253,7 @@ class ChecksScreen(Mending):
 
     def _take(self, report: Report) -> None:
         if self._is_as_scanned():
-            self.project.report = report
+            self.project.report, self._is_provisional = report, False
             self._show(report)
             self.draw_standings()
         else:
