@@ -26,7 +26,7 @@ from textual.widgets import Input, TextArea
 
 from curation.errors import StatedError
 from curation.text import visible
-from loratui.app_log import AppLog
+from loratui.app_log import AppLog, Severity
 from loratui.ascii_filter import AsciiFilter
 from loratui.crash import write_crash_report
 from loratui.glyphs import use_glyphs
@@ -214,17 +214,17 @@ class LoratuiApp(KeysInOrder, PictureApp):
         markup: bool = True,
     ) -> None:
         """A toast, and an entry of the log."""
-        self.app_log.add(f"{title} {message}".strip(), severity)
+        self._log(f"{title} {message}".strip(), severity)
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def tell(self, error: StatedError) -> None:
         """Say what is wrong and what to do about it; the log file has its traceback too."""
-        self.app_log.add(f"{error.problem} {error.remedy}", "error", error)
+        self._log(f"{error.problem} {error.remedy}", "error", error)
         super().notify(visible(error.remedy), title=visible(error.problem), severity="error", timeout=10, markup=False)
 
     def tell_unexpected(self, error: BaseException) -> None:
         """Say that something broke which the program outlives."""
-        self.app_log.add(f"This should not happen: {error!r}", "error", error)
+        self._log(f"This should not happen: {error!r}", "error", error)
         super().notify(
             "The log has the whole of it: press L.",
             title=f"This should not happen: {visible(repr(error))[:200]}",
@@ -232,6 +232,14 @@ class LoratuiApp(KeysInOrder, PictureApp):
             timeout=10,
             markup=False,
         )
+
+    def _log(self, text: str, severity: Severity, error: BaseException | None = None) -> None:
+        self.app_log.add(text, severity, error)
+        self.call_later(self._draw_log)
+
+    def _draw_log(self) -> None:
+        if isinstance(self.screen, LogScreen) and self.screen.is_mounted:
+            self.screen.draw()
 
     # Where one is
 

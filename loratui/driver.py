@@ -6,13 +6,16 @@ from textual.message import Message
 
 ANY_MOTION, WITH_BUTTON = "\x1b[?1003", "\x1b[?1002"
 """The modes of xterm's mouse tracking, to be switched on or off."""
+POINTER_SHAPE = "\x1b]22;"
+"""Few terminals change it, and it has to follow motions."""
 
 
 class QuietDriver(LinuxDriver):
     """Textual's own asks for every motion: each would come up a slow line, and hover styles would go down it."""
 
     def write(self, data: str) -> None:
-        super().write(data.replace(ANY_MOTION, WITH_BUTTON))
+        if not data.startswith(POINTER_SHAPE):
+            super().write(data.replace(ANY_MOTION, WITH_BUTTON))
 
     def process_message(self, message: Message) -> None:
         """Pass on what the terminal sent, but no motion without a button: some send it all the same."""

@@ -36,7 +36,8 @@ class TooSmallScreen(ModalScreen[None]):
 
     def _look(self, size: Size) -> None:
         if fits(size):
-            self.dismiss()
+            if self.is_current:  # not below a dialog, and not a second time
+                self.dismiss()
             return
         self.query_one(Static).update(
             f"loratui needs {LEAST.width} columns and {LEAST.height} lines; here are {size.width} and {size.height}.\n"

@@ -112,9 +112,9 @@ def test_the_same_key_on_two_screens_is_no_clash() -> None:
 
 def test_every_binding_has_an_id_of_its_own_a_short_title_and_a_meaning() -> None:
     actions = [action for kind in owners() for action in actions_of(kind)]
-    ids = [action.id for action in actions]
     assert not [action for action in actions if not action.id]
-    assert len(set(ids)) == len(ids)
+    named = {(action.id, action.action) for action in actions}
+    assert len({id for id, _ in named}) == len(named)
     assert not [action.id for action in actions if not 1 <= len(action.title) <= 14]
     assert not [action.id for action in actions if not action.meaning]
 
