@@ -44,7 +44,10 @@ class Asked:
         asked = f"Asked for {THINGS[self.what]}"
         if self._is_heard(monitor):
             return f"{asked}: {DOING[self.what]}."
-        return f"{asked}: the run hears it after this step."
+        if monitor.phase == "training":
+            return f"{asked}: the run hears it after this step."
+        now = monitor.phase.replace("_", " ") or "starting"
+        return f"{asked}: the run hears it after its next step; now it is {now}."
 
     def _is_heard(self, monitor: Monitor) -> bool:
         return not monitor.run.is_requested(self.what)

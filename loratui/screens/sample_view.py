@@ -1,5 +1,6 @@
 """One sample picture, large: left and right go through the run's time, up and down to other prompts."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -22,6 +23,7 @@ class SampleView(ModalScreen[None]):
         Binding("down,j", "place(1)", "Next prompt", id="sample.next_prompt", tooltip="Another prompt, this step"),
         Binding("home,g", "step(-1000)", "First step", id="sample.first", tooltip="The same prompt, the first step"),
         Binding("end,G", "step(1000)", "Last step", id="sample.last", tooltip="The same prompt, the newest step"),
+        Binding("y", "copy", "Copy", id="sample.copy", tooltip="Copy the path of the picture"),
         Binding("escape,q,enter", "dismiss", "Back", id="sample.back", tooltip="Back to the run"),
     ]
 
@@ -39,6 +41,8 @@ class SampleView(ModalScreen[None]):
     def action_step(self, by: int) -> None:
         """Go so many steps with pictures on, as far as there are."""
         steps = sorted(self._monitor.sample_sets)
+        if not steps:  # the run went back to its beginning
+            return
         at = steps.index(self._step) if self._step in steps else 0
         self._step = steps[min(max(at + by, 0), len(steps) - 1)]
         self._draw()
@@ -48,10 +52,18 @@ class SampleView(ModalScreen[None]):
         self._place = min(max(self._place + by, 0), max(count - 1, 0))
         self._draw()
 
+    def action_copy(self) -> None:
+        if path := self._path:
+            self.app.copy_to_clipboard(str(path))
+
+    @property
+    def _path(self) -> Path | None:
+        paths = self._monitor.sample_sets.get(self._step, [])
+        return paths[min(self._place, len(paths) - 1)] if paths else None
+
     def _draw(self) -> None:
         steps = sorted(self._monitor.sample_sets)
-        paths = self._monitor.sample_sets.get(self._step, [])
-        path = paths[min(self._place, len(paths) - 1)] if paths else None
+        path = self._path
         frame = self.query_one("#sample")
         number = steps.index(self._step) + 1 if self._step in steps else 0
         frame.border_title = Content(f"Step {self._step}, {number} of {len(steps)}")

@@ -63,6 +63,7 @@ class TrainScreen(StepScreen):
         Binding("right,l", "earlier(-1)", "Later", show=False, id="train.later", tooltip="Later steps, if zoomed"),
         Binding("e", "whole", "Whole run", show=False, id="train.whole", tooltip="Plots of every step, as at first"),
         Binding("w", "warnings", "Warnings", show=False, id="train.warnings", tooltip="What it warned of, whole"),
+        Binding("y", "copy", "Copy", show=False, id="train.copy", tooltip="Copy the command that shows this run"),
         Binding("plus,equals_sign", "pace(-1)", "Faster", show=False, id="train.faster", tooltip="Look more often"),
         Binding("minus", "pace(1)", "Slower", show=False, id="train.slower", tooltip="Look less often"),
     ]
@@ -239,7 +240,7 @@ class TrainScreen(StepScreen):
             return bool(monitor and monitor.state in CAN_CONTINUE and self._run_is_shown)
         if action == "warnings":
             return bool(monitor and monitor.warning_count and self._run_is_shown)
-        if action in ("full", "panel", "log_axis", "smooth", "nearer", "farther", "earlier", "whole", "pace"):
+        if action in ("full", "panel", "log_axis", "smooth", "nearer", "farther", "earlier", "whole", "pace", "copy"):
             return self._run_is_shown
         return super().check_action(action, parameters)
 
@@ -260,8 +261,8 @@ class TrainScreen(StepScreen):
             return
         if what == "sample" and not monitor.makes_samples:
             self.tell(EngineError("This run makes no sample pictures.", "Its num_validation_images is 0."))
-        elif monitor.step >= monitor.total_steps > 0:
-            self.tell(EngineError("All steps are done.", "The last one has its pictures and its checkpoint."))
+        elif monitor.step >= monitor.total_steps > 0 or monitor.phase in ("exporting", "verifying"):
+            self.tell(EngineError("The run takes no more steps.", "Its last one has its pictures and its checkpoint."))
         else:
             self._ask(monitor, what)
 
@@ -361,6 +362,11 @@ class TrainScreen(StepScreen):
 
     def action_whole(self) -> None:
         self._view.look_at(Window())
+
+    def action_copy(self) -> None:
+        """Copy the command that shows this run on the command line."""
+        if self._shown:
+            self.app.copy_to_clipboard(f"loratui attach {self._shown.run.address}")
 
     def action_pace(self, by: int) -> None:
         """Look more often, or less."""

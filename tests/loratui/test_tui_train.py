@@ -362,6 +362,26 @@ async def test_pausing_is_asked_at_once_and_told_until_the_run_is_paused(running
         await sees(pilot, "The run is paused.", "p Continue", "loratui resume cat")
 
 
+async def test_a_run_that_takes_no_steps_yet_or_no_more_says_when_it_hears(
+    running: RunDir, writer: EventWriter
+) -> None:
+    writer.write(Phase(phase="class_images"))
+    async with train_screen().run_test(notifications=True, size=WIDE) as pilot:
+        text = await opened(pilot, "c")
+        assert "hears it after its next step; now it is class images." in text
+        writer.write(Phase(phase="exporting"))
+        await sees(pilot, "exporting")
+        await go(pilot, "s")
+        await sees(pilot, "The run takes no more steps.")
+        assert not running.is_requested("sample")
+
+
+async def test_the_command_that_shows_the_run_is_copied(running: RunDir) -> None:
+    async with train_screen().run_test(notifications=True, size=WIDE) as pilot:
+        await opened(pilot, "y")
+        assert pilot.app.clipboard == "loratui attach cat"
+
+
 async def test_an_ended_run_is_not_asked_for_anything(run: RunDir, writer: EventWriter) -> None:
     run.write_status(Status(state="stopped", step=60, total_steps=100))
     async with train_screen().run_test(notifications=True, size=WIDE) as pilot:
@@ -390,6 +410,8 @@ async def test_pictures_of_the_first_step_stand_beside_the_newest_and_go_large(
         assert "Step 20, 2 of 4" in await go(pilot, "right")
         assert "TOK [/foo] \\x1b[2J" in await go(pilot, "j")
         assert "Step 40, 4 of 4" in await go(pilot, "G")
+        await go(pilot, "y")
+        assert pilot.app.clipboard == str(running.samples / "000040-1.png")
         text = await go(pilot, "h", "k")
         assert "Step 30, 3 of 4" in text and "a photo of TOK" in text
         assert "running" in await go(pilot, "escape")
