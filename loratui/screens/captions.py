@@ -26,7 +26,6 @@ from loratui.project import Project
 from loratui.screens.auto_caption import AutoCaptionScreen
 from loratui.screens.batch_edit import Batch, BatchEditScreen
 from loratui.screens.caption_editing import CaptionEditing
-from loratui.screens.step import StepScreen
 from loratui.screens.tags import TagsScreen
 from loratui.widgets.tag_panel import TagPanel
 
@@ -47,7 +46,6 @@ class CaptionsScreen(CaptionEditing):
     mode = "captions"
     CSS_PATH = "captions.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *StepScreen.BINDINGS,  # a key that a subclass binds is bound there alone
         Binding("e", "edit", "Edit", id="captions.edit", tooltip="Write the caption; esc or tab goes back to the list"),
         Binding("n", "next_empty", "Next without", id="captions.next_empty", tooltip="Next photo without a caption"),
         Binding(
@@ -62,14 +60,14 @@ class CaptionsScreen(CaptionEditing):
         Binding(
             "f", "next_state", "Which photos", id="captions.next_state", show=False, tooltip="Only those of a state"
         ),
-        Binding("escape", "show_all", "Show all", id="captions.show_all", show=False, tooltip="End the filter"),
+        Binding("F", "show_all", "Show all", id="captions.show_all", show=False, tooltip="End the filter, as esc does"),
         Binding("t", "tags", "Tags", id="captions.tags", show=False, tooltip="How often each tag or word is said"),
         Binding("space", "mark", "Mark", id="captions.mark", show=False, tooltip="For batch edits, models and $EDITOR"),
         Binding("E", "own_editor", "$EDITOR", id="captions.own_editor", show=False, tooltip="Write it in your editor"),
         Binding("u", "undo", "Undo", id="captions.undo", show=False, tooltip="Take back the last edit of this folder"),
         Binding("U", "redo", "Redo", id="captions.redo", show=False, tooltip="Make the edit again that was undone"),
         Binding("y", "copy", "Copy", id="captions.copy", show=False, tooltip="Copy the caption to the clipboard"),
-        Binding("ctrl+s", "save", "Save", id="captions.save", show=False, tooltip="Captions also save by themselves"),
+        Binding("w,ctrl+s", "save", "Save", id="captions.save", show=False, tooltip="Captions also save by themselves"),
         Binding(
             "ctrl+r,r",
             "read_again",
@@ -96,11 +94,13 @@ class CaptionsScreen(CaptionEditing):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """In a field, keys are letters; without photos there is nothing to do."""
+        in_field = isinstance(self.focused, Input | TextArea)
+        if action == "leave_field":
+            return in_field or (self.shown != Shown() and not self.jobs)
         if action not in IN_LIST:
             return super().check_action(action, parameters)
-        in_field = isinstance(self.focused, Input | TextArea)
         if action == "show_all":
-            return not in_field and self.shown != Shown() and not self.jobs
+            return not in_field and self.shown != Shown()
         if action == "auto_caption" and any(job.label == CAPTIONING for job in self.jobs):
             return False
         return not in_field and bool(self.photos)
@@ -147,6 +147,10 @@ class CaptionsScreen(CaptionEditing):
             self.action_leave_field()
 
     def action_leave_field(self) -> None:
+        """Go back to the list, and from there to all photos."""
+        if not isinstance(self.focused, Input | TextArea):
+            self.action_show_all()
+            return
         self.photo_list.focus()
         field = self.query_one("#filter", Input)
         field.display = bool(field.value)

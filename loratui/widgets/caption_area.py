@@ -27,8 +27,22 @@ class CaptionArea(TextArea):
     """A TextArea for captions.  turn: called when the user wants to go on to another photo, so many rows away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("pagedown", "turn(1)", "Next photo", show=False, tooltip="Save and go on to the next photo's caption"),
-        Binding("pageup", "turn(-1)", "Photo before", show=False, tooltip="Save and go back to the photo before"),
+        Binding(
+            "pagedown",
+            "turn(1)",
+            "Next photo",
+            id="caption_area.next",
+            show=False,
+            tooltip="Save and go on to the next photo's caption",
+        ),
+        Binding(
+            "pageup",
+            "turn(-1)",
+            "Photo before",
+            id="caption_area.before",
+            show=False,
+            tooltip="Save and go back to the photo before",
+        ),
     ]
 
     def __init__(self, turn: Callable[[int], None]) -> None:

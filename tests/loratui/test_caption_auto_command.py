@@ -133,3 +133,20 @@ def test_what_was_captioned_before_the_end_stays_and_the_rest_follows(
     after = captions(many)
     assert all(after.values()) and before.items() <= after.items(), done.stderr
     assert sorted(done.stdout.split()) == sorted(after.keys() - before.keys())
+
+
+def test_a_program_is_told_what_goes_on_line_by_line(auto: Callable[..., Result], photos: Path) -> None:
+    (photos / "broken.png").write_bytes(b"no image")
+    done = auto("--json", "--batch-size", "3")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["event"], each["total"]) for each in events] == [
+        ("loading", 5),
+        ("batch", 5),
+        ("batch", 5),
+        ("ended", 5),
+    ]
+    assert [each["done"] for each in events if each["event"] == "batch"] == [3, 5]
+    assert [*events[1]["captioned"], *events[2]["captioned"]] == NAMES
+    assert list(events[1]["passed_over"] | events[2]["passed_over"]) == ["broken.png"]
+    assert events[-1]["captioned"] == 4 and done.exit_code == 1
+    assert json.loads(auto("--json", "--photo", "cat.png").stdout) == {"event": "ended", "captioned": 0, "total": 0}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from curation import CurationError, open_dataset
+from curation import CurationError, open_dataset, save_captions
 from loratui.cli import app
 
 
@@ -212,3 +212,11 @@ def test_every_command_tells_how_it_is_used() -> None:
     for command in {edit[0] for edit in EDITS} | {"list", "set", "auto", "sync"}:
         assert command in told
         assert "Usage" in caption(command, "--help").stdout
+
+
+def test_tags_and_words_are_counted(photos: Path) -> None:
+    save_captions(open_dataset(photos), {"cat.png": "TOK, red sofa", "coffee.png": "a red cup, TOK"})
+    assert caption("tags", photos).stdout.splitlines() == ["     2  TOK", "     1  a red cup", "     1  red sofa"]
+    words = json.loads(caption("tags", photos, "--words", "--format", "json").stdout)
+    assert words["photos"] == 4
+    assert words["frequencies"][:2] == [{"text": "red", "captions": 2}, {"text": "TOK", "captions": 2}]
