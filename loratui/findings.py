@@ -1,5 +1,6 @@
 """The findings of a report as rows of a list: by rule or by photo, filtered, under keys that outlive a new check."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -39,11 +40,18 @@ def keyed(report: Report) -> dict[str, Entry]:
     """What a report says, worst first, what was not checked last; a finding has the same key in the next report."""
     entries: dict[str, Entry] = {}
     for entry in (*report.findings, *report.skipped):
-        key = "\n".join((entry.code, *(entry.photos if isinstance(entry, Finding) else (NOT_CHECKED,))))
+        key = f"{entry.code} {_digest(entry)}"
         while key in entries:  # a rule that has two things to say of a photo
-            key += "\n"
+            key += "+"
         entries[key] = entry
     return entries
+
+
+def _digest(entry: Entry) -> str:
+    """Stands for its photos, which may be thousands."""
+    if isinstance(entry, Skipped):
+        return NOT_CHECKED
+    return hashlib.blake2b("\0".join(entry.photos).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 def matching(entries: Mapping[str, Entry], words: str) -> dict[str, Entry]:
