@@ -254,7 +254,8 @@ class Project:
 
     def _train_standing(self) -> Standing:
         if not self.monitor:
-            return Standing("open", "no run")
+            is_blocked = self._recipe_standing().sign == "blocked"
+            return Standing("blocked", "mend 4 first") if is_blocked else Standing("open", "no run")
         return Standing(RUN_SIGNS[self.monitor.state], self.monitor.state)
 
     def _results_standing(self) -> Standing:

@@ -31,6 +31,16 @@ LOOK_SECONDS = 5.0
 ALIVE = ("queued", "starting", "running", "paused")
 DAY_SECONDS = 86400
 
+WHERE = 28
+FOLDER_COLUMNS = (Column("Folder"), Column("In", WHERE, least=70), Column("Photos", 6), Column("Opened", 11))
+RUN_COLUMNS = (
+    Column("Run"),
+    Column("In", WHERE, least=80),
+    Column("State", 11),
+    Column("Step", 11),
+    Column("Changed", 11, least=60),
+)
+
 FIRST_EVENING = """\
 A LoRA teaches SDXL one subject: a person, an object, a style, a character.
 It takes 10 to 30 photos of it, a few words about each, and some GPU hours.
@@ -60,6 +70,11 @@ class Found:
     gone: Set[str]
     runs: Sequence[FoundRun]
 
+    @property
+    def outline(self) -> tuple[object, ...]:
+        """All but how far the runs are: as long as it is the same, a run's own row is all that is to be drawn."""
+        return self.folders, self.gone, [(run.path, run.status.state) for run in self.runs]
+
 
 class HomeScreen(StepScreen):
     """Where one comes in. Everything on it is looked up in the background."""
@@ -84,12 +99,8 @@ class HomeScreen(StepScreen):
         yield PathField(classes="panel")
         yield Static(FIRST_EVENING, id="first-evening", classes="panel", markup=False)
         with Container(id="lists"):
-            yield RowList([Column("Folder"), Column("Photos", 6), Column("Opened", 11)], id="folders", classes="panel")
-            yield RowList(
-                [Column("Run"), Column("State", 11), Column("Step", 11), Column("Changed", 11, least=60)],
-                id="runs",
-                classes="panel",
-            )
+            yield RowList(FOLDER_COLUMNS, id="folders", classes="panel")
+            yield RowList(RUN_COLUMNS, id="runs", classes="panel")
 
     def on_mount(self) -> None:
         self._folders: dict[str, RecentFolder] = {}
@@ -152,10 +163,15 @@ class HomeScreen(StepScreen):
 
     def on_home_screen_looked(self, message: Looked) -> None:
         self._is_looking = False
-        if message.found != self._found:
-            self._found = message.found
-            self._folders = {folder.path: folder for folder in message.found.folders}
-            self._runs = {str(each.path): each for each in message.found.runs}
+        if message.found == self._found:
+            return
+        before, self._found = self._found, message.found
+        runs_before, self._runs = self._runs, {str(each.path): each for each in message.found.runs}
+        self._folders = {folder.path: folder for folder in message.found.folders}
+        if before and before.outline == message.found.outline:
+            changed = [path for path, run in self._runs.items() if run != runs_before[path]]
+            self.query_one("#runs", RowList).redraw(*changed)
+        else:
             self._draw_lists()
 
     def _draw_lists(self) -> None:
@@ -172,20 +188,19 @@ class HomeScreen(StepScreen):
             (folders if self._folders else runs).focus()
         self.refresh_bindings()
 
-    def _folder_cells(self, path: str) -> tuple[str, str, str]:
+    def _folder_cells(self, path: str) -> tuple[str, ...]:
         folder = self._folders[path]
-        name = _under_home(path)
-        if self._found and path in self._found.gone:
-            return f"{glyphs().blocked} {name} (gone)", "", _ago(folder.opened)
-        return name, str(folder.photos), _ago(folder.opened)
+        is_gone = self._found is not None and path in self._found.gone
+        name = Path(path).name
+        shown = f"{glyphs().blocked} {name} (gone)" if is_gone else name
+        return shown, _where(Path(path).parent), "" if is_gone else str(folder.photos), _ago(folder.opened)
 
-    def _run_cells(self, path: str) -> tuple[str, str, str, str]:
+    def _run_cells(self, path: str) -> tuple[str, ...]:
         found = self._runs[path]
         status = found.status
         state = f"{glyphs().sign(RUN_SIGNS[status.state])} {status.state}"
-        is_here = found.path.parent == self.project.runs_dir.resolve()
-        name = found.path.name if is_here else f"{found.path.name}  ({_under_home(str(found.path.parent))})"
-        return name, state, f"{status.step}/{status.total_steps}", _ago(status.updated) if status.updated else ""
+        changed = _ago(status.updated) if status.updated else ""
+        return found.path.name, _where(found.path.parent), state, f"{status.step}/{status.total_steps}", changed
 
     # What can be done
 
@@ -267,6 +282,12 @@ def look_around(runs_dir: Path) -> Found:
 def _under_home(path: str) -> str:
     home = str(Path.home())
     return f"~{path[len(home) :]}" if path == home or path.startswith(f"{home}/") else path
+
+
+def _where(folder: Path) -> str:
+    """The end of a path, which tells more than its beginning."""
+    path = _under_home(str(folder))
+    return path if len(path) <= WHERE else f"{glyphs().cut}{path[1 - WHERE :]}"
 
 
 def _ago(moment: float) -> str:
