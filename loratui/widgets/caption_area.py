@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.widgets import TextArea
 
@@ -19,8 +18,6 @@ SHOWN = str.maketrans(PICTURES | dict.fromkeys(HIDDEN, "\ufffd"))
 
 TRIGGER_STYLE = "bold underline"
 """Of trigger words, here and in lists: seen without colours, too."""
-
-TURNING_KEYS = {"pagedown": 1, "pageup": -1}
 
 
 class CaptionArea(TextArea):
@@ -62,13 +59,6 @@ class CaptionArea(TextArea):
         line = Text(self.document.get_line(line_index).translate(SHOWN), end="", no_wrap=True)
         line.highlight_regex(self._trigger_pattern, TRIGGER_STYLE)
         return line
-
-    def on_key(self, event: events.Key) -> None:
-        # At once, not as a binding: of keys that come in one burst, those after it belong to the next photo.
-        if event.key in TURNING_KEYS:
-            event.stop()
-            event.prevent_default()
-            self._turn(TURNING_KEYS[event.key])
 
     def action_turn(self, by: int) -> None:
         self._turn(by)
