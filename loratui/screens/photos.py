@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.message import Message
-from textual.widgets import Input, Static
+from textual.widgets import Input, Select, Static
 
 from curation import journal
 from curation.dataset import Dataset, Photo, exclude, include, open_dataset, place_crops
@@ -22,6 +22,7 @@ from loratui.inventory import Inventory, PhotoFile, read_files
 from loratui.jobs import Job
 from loratui.photo_rows import STATES, cells, described, found_by
 from loratui.pictures import Mark
+from loratui.project import Project
 from loratui.screens.concept import ConceptPanel
 from loratui.screens.crop import CropScreen, Placed
 from loratui.screens.step import StepScreen
@@ -41,6 +42,7 @@ class PhotosScreen(StepScreen):
     mode = "photos"
     CSS_PATH = "photos.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "step_out", "Step out", id="photos.step_out", tooltip="Of a field, marks, filter, or a job"),
         Binding("c", "crop", "Crop", id="photos.crop", tooltip="Place the photo's training crop; enter does it too"),
         Binding(
             "x",
@@ -59,7 +61,6 @@ class PhotosScreen(StepScreen):
         Binding(
             "r,ctrl+r", "read_again", "Read again", show=False, id="photos.read_again", tooltip="Read the folder again"
         ),
-        Binding("escape", "step_out", "Step out", show=False, id="photos.step_out", tooltip="End filter and marks"),
     ]
 
     class FilesRead(Message, bubble=False):
@@ -68,6 +69,15 @@ class PhotosScreen(StepScreen):
         def __init__(self, root: Path, files: dict[str, PhotoFile | None]) -> None:
             super().__init__()
             self.root, self.files = root, files
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self._root: Path | None = None
+        self._files: dict[str, PhotoFile | None] = {}
+        self._photos: dict[str, Photo] = {}
+        self._marked: set[str] = set()
+        self._report: object = None
+        self._reading: Job | None = None
 
     def compose_body(self) -> Iterator:
         with Container(id="photos-body"):
@@ -79,15 +89,6 @@ class PhotosScreen(StepScreen):
                 with Vertical(id="photo", classes="panel"):
                     yield PictureView()
                     yield Static(id="described", markup=False)
-
-    def on_mount(self) -> None:
-        self._root: Path | None = None
-        self._files: dict[str, PhotoFile | None] = {}
-        self._photos: dict[str, Photo] = {}
-        self._marked: set[str] = set()
-        self._report: object = None
-        self._reading: Job | None = None
-        self.query_one("#photo").border_title = "Photo"
 
     # What is there
 
@@ -272,24 +273,36 @@ class PhotosScreen(StepScreen):
         self._draw_counts(len(self._shelf.names))
 
     def action_step_out(self) -> None:
-        """End the marks, then the filter."""
-        if self._marked:
+        """Leave the field, else end the marks, else the filter, else the newest job."""
+        if self._is_in_field:
+            self.action_leave_field()
+        elif self._marked or self._shelf.is_filtering:
+            if not self._marked:
+                self._shelf.end_filter()
             self._marked = set()
+            self._draw_listing()
         else:
-            self._shelf.end_filter()
-        self._draw_listing()
+            self.action_cancel_job()
+        self.refresh_bindings()
 
     def action_leave_field(self) -> None:
         if not self._shelf.words:
             self._shelf.end_filter()
         self._shelf.view.focus()
 
+    @property
+    def _is_in_field(self) -> bool:
+        return isinstance(self.focused, Input | Select)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        has_photos = bool(self._photos) if self.is_mounted and hasattr(self, "_photos") else False
-        if action in ("crop", "leave_out_or_back", "turn_view", "filter", "mark", "undo", "redo", "read_again"):
-            return has_photos
+        """In a field keys are text; without photos there is nothing to do with them."""
+        if not self.is_mounted:
+            return False
         if action == "step_out":
-            return has_photos and bool(self._marked or self._shelf.is_filtering)
+            can_cancel = any(not job.is_cancelled for job in self.jobs)
+            return self._is_in_field or bool(self._marked) or self._shelf.is_filtering or can_cancel
+        if action in ("crop", "leave_out_or_back", "turn_view", "filter", "mark", "undo", "redo", "read_again"):
+            return bool(self._photos) and not self._is_in_field
         return super().check_action(action, parameters)
 
     # What is decided about photos

@@ -14,7 +14,7 @@ from loratui.widgets.row_list import Cell, RowList
 class PhotoShelf(Vertical):
     """Both views show the same photos, and a turned view keeps its cursor's photo.
 
-    cells, tile: draw the photo of that name in a row, and as a picture.
+    cells, tile: draw the photo of that name in a row, and as a picture.  is_filtering: whether the field is there.
     """
 
     def __init__(self, cells: Callable[[str], Sequence[Cell]], tile: Callable[[str], Tile]) -> None:
@@ -22,6 +22,7 @@ class PhotoShelf(Vertical):
         self._cells, self._tile = cells, tile
         self.names: Sequence[str] = ()
         self.shows_pictures = False
+        self.is_filtering = False
 
     def compose(self) -> ComposeResult:
         self.border_title = "Photos"
@@ -79,19 +80,14 @@ class PhotoShelf(Vertical):
         """What the filter looks for, in small letters."""
         return self._field.value.lower().split()
 
-    @property
-    def is_filtering(self) -> bool:
-        """Whether the field is there."""
-        return self._field.display
-
     def begin_filter(self) -> None:
         """Let words be typed; each change tells of itself, as the field's own messages do."""
-        self._field.display = True
+        self._field.display = self.is_filtering = True
         self._field.focus()
 
     def end_filter(self) -> None:
         """Take the field and its words away."""
-        self._field.display = False
+        self._field.display = self.is_filtering = False
         with self._field.prevent(Input.Changed):
             self._field.value = ""
 
