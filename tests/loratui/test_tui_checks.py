@@ -57,6 +57,11 @@ async def come_to(pilot: Pilot, *words: str) -> None:
     raise AssertionError(f"no line with {words}")
 
 
+def listed(pilot: Pilot) -> set[str]:
+    """The codes of the rules in the list."""
+    return {key.split()[0] for key in pilot.app.screen.query_one(RowList).keys}
+
+
 def screen_of(pilot: Pilot) -> ChecksScreen:
     screen = pilot.app.screen
     assert isinstance(screen, ChecksScreen)
@@ -381,14 +386,14 @@ async def test_a_finding_is_suppressed_with_a_reason_listed_and_heard_of_again(c
         await sees(pilot, "A suppression needs a reason")
         await write(pilot, "[red]the frame is the point[/foo]")
         text = await go(pilot, "enter")
-        assert "IMG007" not in text.split("Findings by rule")[1] and "1 suppressed" in text
+        assert "IMG007" not in listed(pilot) and "1 suppressed" in text
         assert [one.reason for one in read_suppressions(cats)] == ["[red]the frame is the point[/foo]"]
 
         text = await go(pilot, "S")
         assert "IMG007" in text and "[red]the frame is the point[/foo]" in text
-        text = await go(pilot, "x")
+        await go(pilot, "x")
         assert read_suppressions(cats) == ()
-        assert "IMG007" in text.split("Findings by rule")[1]
+        assert "IMG007" in listed(pilot)
         assert "Nothing is suppressed here" in await go(pilot, "S")
 
 
