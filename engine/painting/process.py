@@ -90,16 +90,23 @@ def serve(run: RunDir, orders: Orders, say: Callable[[Told], None]) -> None:
     studio = Studio(run, say)
     with TemporaryDirectory(prefix="loratui-previews-") as previews:
         while request := orders.next():
-            try:
-                with out_of_memory_told():
-                    say(Painted(str(paint(studio, request, orders, Path(previews)))))
-            except NotWanted:
-                say(Cancelled())
-            except StatedError as error:
-                studio.empty()
-                say(Refused(error.problem, error.remedy))
-            except OSError as error:
-                say(Refused(f"The picture cannot be written: {error.strerror}.", f"Make room in {run.samples}."))
+            told = _answer(studio, request, orders, Path(previews))
+            if isinstance(told, Refused):
+                studio.empty()  # after a full GPU the model may be half on it
+            say(told)
+
+
+def _answer(studio: Studio, request: Request, orders: Orders, previews: Path) -> Told:
+    """What came of a request; no traceback of it is left, which would hold tensors."""
+    try:
+        with out_of_memory_told():
+            return Painted(str(paint(studio, request, orders, previews)))
+    except NotWanted:
+        return Cancelled()
+    except StatedError as error:
+        return Refused(error.problem, error.remedy)
+    except OSError as error:
+        return Refused(f"The picture cannot be written: {error.strerror}.", f"Make room in {studio.run.samples}.")
 
 
 def paint(studio: Studio, request: Request, orders: Orders, previews: Path) -> Path:
