@@ -63,6 +63,8 @@ SCREENS: tuple[type[StepScreen], ...] = (
 ANSI_THEME = "ansi-dark"
 """For terminals of 16 colours, or none: it takes the terminal's own, and tells the rest by bold and reverse."""
 LAST_KEYS = 30
+CLEAR = "\x1b[2J"
+"""Wipes what something else wrote over the screen."""
 WATCH_SECONDS = 2.0
 PATIENCE_SECONDS = 5.0
 """For leaving after a signal, with all saved: a terminal may go while the last words are being sent to it."""
@@ -247,6 +249,7 @@ class LoratuiApp(KeysInOrder, PictureApp):
         await self.switch_mode(mode)
 
     def action_redraw(self) -> None:
+        self.send(CLEAR)
         self.refresh(layout=True)
         self.screen.refresh()
 

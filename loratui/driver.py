@@ -1,8 +1,12 @@
-"""The terminal's side of the TUI: it asks for clicks and drags, and not for each cell that the mouse passes over."""
+"""The terminal's side of the TUI: no bytes for motions of the mouse, nor for cells that show what they should."""
+
+from typing import Any
 
 from textual import events
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
+
+from loratui.terminal.sent import SentCells
 
 ANY_MOTION, WITH_BUTTON = "\x1b[?1003", "\x1b[?1002"
 """The modes of xterm's mouse tracking, to be switched on or off."""
@@ -13,12 +17,18 @@ POINTER_SHAPE = "\x1b]22;"
 class QuietDriver(LinuxDriver):
     """Textual's own asks for every motion: each would come up a slow line, and hover styles would go down it."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._sent = SentCells()
+
     def write(self, data: str) -> None:
-        if not data.startswith(POINTER_SHAPE):
-            super().write(data.replace(ANY_MOTION, WITH_BUTTON))
+        if not data.startswith(POINTER_SHAPE) and (news := self._sent.unsent(data)):
+            super().write(news.replace(ANY_MOTION, WITH_BUTTON))
 
     def process_message(self, message: Message) -> None:
         """Pass on what the terminal sent, but no motion without a button: some send it all the same."""
         if isinstance(message, events.MouseMove) and not message.button and not self._down_buttons:
             return
+        if isinstance(message, events.Resize):
+            self._sent.forget()
         super().process_message(message)

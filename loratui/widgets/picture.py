@@ -70,16 +70,19 @@ class PictureView(Widget):
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        lines = self._drawing.lines
-        top = self._top
-        if not top <= y < top + len(lines):
+        line = self._line(self._drawing, y)
+        if line is None:
             return Strip.blank(self.size.width, self.rich_style)
-        return centred(lines[y - top], self.size.width, self.rich_style)
+        return centred(line, self.size.width, self.rich_style)
 
-    @property
-    def _top(self) -> int:
-        """The picture's first line."""
-        return max((self.size.height - len(self._drawing.lines)) // 2, 0)
+    def _line(self, drawing: Drawing, y: int) -> Strip | None:
+        """What a drawing, in the middle of the view, has on a line of it."""
+        at = y - self._top(drawing)
+        return drawing.lines[at] if 0 <= at < len(drawing.lines) else None
+
+    def _top(self, drawing: Drawing) -> int:
+        """The view's line that holds a drawing's first one."""
+        return max((self.size.height - len(drawing.lines)) // 2, 0)
 
     def _begin(self) -> None:
         self._wanted = None
@@ -107,10 +110,13 @@ class PictureView(Widget):
 
     def _put(self, drawing: Drawing) -> None:
         before, self._drawing = self._drawing, drawing
-        if drawing is before or (drawing.image is before.image is None and drawing.lines == before.lines):
+        if drawing is before:
             return
         self._send(drawing.transmit)
-        self.refresh()
+        floats = drawing.sixel or before.sixel  # over lines that look the same
+        for y in range(self.size.height):
+            if floats or self._line(drawing, y) != self._line(before, y):
+                self.refresh(Region(0, y, self.size.width, 1))
         self.call_after_refresh(self._send, before.forget)
 
     def _draw_sixel(self) -> None:
@@ -120,7 +126,9 @@ class PictureView(Widget):
         if not self._drawing.sixel or not lines or self.screen is not self.app.screen:
             return
         left = max((self.size.width - lines[0].cell_length) // 2, 0)
-        picture = Region(left, self._top, lines[0].cell_length, len(lines)).translate(self.content_region.offset)
+        picture = Region(left, self._top(self._drawing), lines[0].cell_length, len(lines)).translate(
+            self.content_region.offset
+        )
         if _is_free(self, picture):
             self._send(self._drawing.sixel_at(picture.offset))
 
