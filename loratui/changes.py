@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rich.text import Text
+
+from curation.text import visible
 from engine.differences import Difference
 from engine.errors import EngineError
 from engine.rundir import RunDir
@@ -23,6 +26,24 @@ class Changes:
     question: str | None = None
     instead: str = ""
     refusal: EngineError | None = None
+
+    @property
+    def page(self) -> Text:
+        """All of it, to be read before one agrees."""
+        parts = []
+        for heading, differences in self.groups:
+            parts += [Text(heading, "bold"), *map(lines_of, differences), Text()]
+        return Text("\n").join([*parts, Text(visible(f"{self.question} Is that meant?"))])
+
+
+def lines_of(difference: Difference) -> Text:
+    """A change like one of a file: a line that went and a line that came, in full."""
+    what = " (added)" if difference.before is None else " (removed)" if difference.now is None else ""
+    lines = [Text(f"  {visible(difference.name)}{what}")]
+    for sign, style, text in (("-", "red", difference.before), ("+", "green", difference.now)):
+        if text is not None:
+            lines.append(Text(f"  {sign} {visible(text)}", style))
+    return Text("\n").join(lines)
 
 
 def changes_since(run: RunDir, resumption: Resumption) -> Changes:

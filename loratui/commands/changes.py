@@ -11,8 +11,6 @@ import typer
 from loratui.commands.talk import say
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from engine.differences import Difference
     from engine.rundir import RunDir
     from engine.start import Resumption
@@ -54,22 +52,11 @@ def _show(heading: str, differences: Sequence[Difference]) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from loratui.changes import lines_of
+
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print(Text(heading, "bold"))
     for difference in differences[:MOST_SHOWN]:
-        console.print(_lines(difference))
+        console.print(lines_of(difference))
     if len(differences) > MOST_SHOWN:
         console.print(Text(f"  and {len(differences) - MOST_SHOWN} more"))
-
-
-def _lines(difference: Difference) -> Text:
-    from rich.text import Text
-
-    from curation.text import visible
-
-    what = " (added)" if difference.before is None else " (removed)" if difference.now is None else ""
-    lines = [Text(f"  {visible(difference.name)}{what}")]
-    for sign, style, text in (("-", "red", difference.before), ("+", "green", difference.now)):
-        if text is not None:
-            lines.append(Text(f"  {sign} {visible(text)}", style))
-    return Text("\n").join(lines)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import ContentSwitcher
@@ -16,20 +17,21 @@ from engine.sizes import gigabytes
 from engine.start import Resumption, prepare_resumption, resume_run
 from loratui.asked import Asked, ask
 from loratui.changes import Changes, changes_since
+from loratui.glyphs import glyphs
 from loratui.jobs import Job, run_in_background
 from loratui.monitor import Monitor
 from loratui.overview import Overview
 from loratui.screens.confirm import ConfirmScreen
-from loratui.screens.sample_view import SampleView
+from loratui.screens.large_picture import LargePicture, Shown
+from loratui.screens.page import PageScreen
 from loratui.screens.step import StepScreen
-from loratui.screens.warnings import WarningsScreen
 from loratui.widgets.gallery import Gallery
 from loratui.widgets.row_list import RowList
 from loratui.widgets.run_view import RunView, Window, sentences
 from loratui.widgets.runs_list import RunsList
+from loratui.widgets.samples_panel import comparable_sets
 
 PACES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between two looks
-MOST_SHOWN = 12  # changes in a question; `loratui resume` shows them all
 CAN_CONTINUE = ("paused", "stopped", "failed", "died")
 
 
@@ -315,7 +317,7 @@ class TrainScreen(StepScreen):
             self.tell(changes.refusal)
         elif changes.question:
             self.app.push_screen(
-                ConfirmScreen(question_of(changes, monitor), "Go on"),
+                PageScreen(f"Go on with {monitor.name}", changes.page, "Go on"),
                 lambda yes: self._go_on(monitor, resumption) if yes else None,
             )
         else:
@@ -332,12 +334,14 @@ class TrainScreen(StepScreen):
 
     def on_gallery_chosen(self, event: Gallery.Chosen) -> None:
         step, _, place = event.key.partition(":")
-        if self._shown:
-            self.app.push_screen(SampleView(self._shown, int(step), int(place)))
+        steps, rows = large_rows(self._shown) if self._shown else ([], [])
+        if int(step) in steps and int(place) < len(rows):
+            self.app.push_screen(LargePicture(rows, int(place), steps.index(int(step))))
 
     def action_warnings(self) -> None:
         if self._shown:
-            self.app.push_screen(WarningsScreen(list(self._shown.warnings), self._shown.warning_count))
+            page = "\n\n".join(f"{glyphs().attention} {warning}" for warning in reversed(list(self._shown.warnings)))
+            self.app.push_screen(PageScreen(f"Warnings: {self._shown.warning_count}", Text(page)))
 
     def action_full(self) -> None:
         self._view.toggle_full()
@@ -377,15 +381,15 @@ class TrainScreen(StepScreen):
         self.notify(f"Every {self._pace:g} s.", title="Looking for news", timeout=2, markup=False)
 
 
-def question_of(changes: Changes, monitor: Monitor) -> str:
-    """What a run would go on with, to be agreed to."""
-    lines: list[str] = []
-    for heading, differences in changes.groups:
-        lines.append(heading)
-        for each in differences[:MOST_SHOWN]:
-            what = " (added)" if each.before is None else " (removed)" if each.now is None else ""
-            lines.append(f"  {each.name}{what}")
-            lines += [f"  {sign} {text}" for sign, text in (("-", each.before), ("+", each.now)) if text is not None]
-        if len(differences) > MOST_SHOWN:
-            lines.append(f"  and {len(differences) - MOST_SHOWN} more: loratui resume {monitor.run.address}")
-    return "\n".join(visible(line) for line in [*lines, "", f"{changes.question} Is that meant?"])
+def large_rows(monitor: Monitor) -> tuple[list[int], list[list[Shown]]]:
+    """The steps that can be compared, and for each prompt its picture at each of them."""
+    steps, count = comparable_sets(monitor)
+    rows = [
+        [
+            Shown(path, f"Step {step}, {at} of {len(steps)}", monitor.prompts.get(path, ""))
+            for at, step in enumerate(steps, start=1)
+            for path in [monitor.sample_sets[step][place]]
+        ]
+        for place in range(count)
+    ]
+    return steps, rows

@@ -21,12 +21,19 @@ class LogView(Lines, can_focus=True):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"log-view--message", "log-view--warning"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "go(1)", "Up", show=False),
-        Binding("down,j", "go(-1)", "Down", show=False),
-        Binding("pageup", "page(1)", "Page up", show=False),
-        Binding("pagedown", "page(-1)", "Page down", show=False),
-        Binding("home,g", "go(100_000)", "First", show=False),
-        Binding("end,G", "go(-100_000)", "Newest", show=False),
+        Binding("up,k", "go(1)", "Up", show=False, id="log_view.up", tooltip="A line up"),
+        Binding("down,j", "go(-1)", "Down", show=False, id="log_view.down", tooltip="A line down"),
+        Binding("pageup", "page(1)", "Page up", show=False, id="log_view.page_up", tooltip="A page up"),
+        Binding("pagedown", "page(-1)", "Page down", show=False, id="log_view.page_down", tooltip="A page down"),
+        Binding("home,g", "go(100_000)", "First", show=False, id="log_view.first", tooltip="The oldest line"),
+        Binding(
+            "end,G",
+            "go(-100_000)",
+            "Newest",
+            show=False,
+            id="log_view.newest",
+            tooltip="The newest line",
+        ),
     ]
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:

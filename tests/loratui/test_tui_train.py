@@ -409,9 +409,7 @@ async def test_pictures_of_the_first_step_stand_beside_the_newest_and_go_large(
         assert pilot.app.screen.query_one(PictureView)
         assert "Step 20, 2 of 4" in await go(pilot, "right")
         assert "TOK [/foo] \\x1b[2J" in await go(pilot, "j")
-        assert "Step 40, 4 of 4" in await go(pilot, "G")
-        await go(pilot, "y")
-        assert pilot.app.clipboard == str(running.samples / "000040-1.png")
+        assert "Step 40, 4 of 4" in await go(pilot, "l", "l", "l")
         text = await go(pilot, "h", "k")
         assert "Step 30, 3 of 4" in text and "a photo of TOK" in text
         assert "running" in await go(pilot, "escape")
@@ -535,7 +533,7 @@ async def test_going_on_shows_what_has_changed_and_asks_first(paused: RunDir) ->
     paused.config_file.write_text(text.replace('instance_prompt = "a photo of TOK"', 'instance_prompt = "[red] TOK"'))
     async with train_screen().run_test(notifications=True, size=WIDE) as pilot:
         await opened(pilot, "p")
-        await sees(pilot, "and it changes what is", "- a photo of TOK", "+ [red] TOK", "Is that meant?")
+        await sees(pilot, "and it changes what", "- a photo of TOK", "+ [red] TOK", "Is that meant?")
         await go(pilot, "enter")
         assert paused.status().state == "paused", "the focus is on Cancel"
 
