@@ -48,7 +48,7 @@ from loratui.screens.step import StepScreen
 from loratui.screens.too_small import TooSmallScreen, fits
 from loratui.screens.train import TrainScreen
 from loratui.terminal.probe import PLAIN, Terminal
-from loratui.widgets.step_strip import STEPS
+from loratui.widgets.step_strip import STEPS, StepStrip
 
 SCREENS: tuple[type[StepScreen], ...] = (
     HomeScreen,
@@ -247,6 +247,9 @@ class LoratuiApp(KeysInOrder, PictureApp):
 
     async def action_step(self, mode: str) -> None:
         await self.switch_mode(mode)
+
+    def on_step_strip_chosen(self, message: StepStrip.Chosen) -> None:
+        self.switch_mode(message.mode)
 
     def action_redraw(self) -> None:
         self.send(CLEAR)

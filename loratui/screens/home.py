@@ -181,10 +181,10 @@ class HomeScreen(StepScreen):
         alive = sum(each.status.state in ALIVE for each in self._runs.values())
         runs.border_subtitle = f"{alive} alive, {len(self._runs) - alive} ended" if self._runs else "none yet"
         folders.border_subtitle = "" if self._folders else "none yet: o opens one"
-        is_new = not self._folders and not self._runs
-        self.query_one("#first-evening").display = is_new
-        self.query_one("#lists").display = not is_new
-        if self.focused is None and not is_new:
+        is_new, is_typing = not self._folders and not self._runs, self.query_one(PathField).display
+        self.query_one("#first-evening").display = is_new and not is_typing
+        self.query_one("#lists").display = not is_new and not is_typing
+        if self.focused is None and not is_new and not is_typing:
             (folders if self._folders else runs).focus()
         self.refresh_bindings()
 
@@ -240,6 +240,7 @@ class HomeScreen(StepScreen):
         self.query_one(PathField).display = True
         here = self.project.dataset.root.parent if self.project.dataset else Path.cwd()
         self.query_one(PathField).begin(f"{_under_home(str(here))}/")
+        self._draw_lists()
 
     def action_leave_field(self) -> None:
         self._hide_field()

@@ -40,14 +40,6 @@ class PathInput(Input):
 class PathField(Vertical):
     """Input and candidates. Looking at the disk never holds up a key."""
 
-    DEFAULT_CSS = """
-    PathField {
-        height: auto;
-        & > Input { background: $surface; }
-        & > RowList { height: 9; }
-    }
-    """
-
     class Submitted(Message):
         """Enter was pressed.  text: what stands in the field."""
 
@@ -63,7 +55,8 @@ class PathField(Vertical):
             self.typed, self.completion = typed, completion
 
     def compose(self) -> ComposeResult:
-        yield PathInput(placeholder="path of a folder of photos; tab completes, enter opens", compact=True)
+        hint = "path of a folder of photos; tab completes, enter opens"
+        yield PathInput(placeholder=hint, compact=True, select_on_focus=False)
         yield RowList([Column("Folders that begin so")])
 
     def on_mount(self) -> None:

@@ -25,6 +25,7 @@ from loratui.screens.too_small import TooSmallScreen
 from loratui.user_folders import state_folder
 from loratui.widgets.key_footer import KeyFooter
 from loratui.widgets.row_list import RowList
+from loratui.widgets.step_strip import StepStrip
 from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +98,13 @@ async def test_the_last_line_is_pressed_by_a_click() -> None:
         footer = pilot.app.screen.query_one(KeyFooter)
         await pilot.click(footer, offset=(screen_text(pilot).splitlines()[-1].index("Help"), 0))
         await sees(pilot, "Everywhere")
+
+
+async def test_a_click_on_the_strip_goes_to_the_step() -> None:
+    async with app_with(Preferences()).run_test(notifications=True, size=NARROW) as pilot:
+        await go(pilot)
+        await pilot.click(StepStrip, offset=(screen_text(pilot).splitlines()[0].index("Recipe"), 0))
+        await wait_for(pilot, lambda: pilot.app.current_mode == "recipe")
 
 
 # Keys of one's own
