@@ -159,10 +159,12 @@ class ResultsScreen(StepScreen):
             return
         self._shown = monitor
         self.query_one(ComparePane).clear(f"Compare {monitor.name} with another run: o chooses it.")
-        self.start_job(
-            f"Reading {monitor.name}", lambda job: monitor.refresh(job.progress), lambda _: self._draw_view()
-        )
+        self.start_job(f"Reading {monitor.name}", lambda job: monitor.refresh(job.progress), self._take_read)
         self._draw_view(take_focus=True)
+
+    def _take_read(self, _: bool) -> None:
+        self._draw_view()
+        self.draw_standings()
 
     def _look(self) -> None:
         """Follow a run that goes on."""

@@ -11,7 +11,7 @@ from loratui.sample_grid import SampleRow, spread, steps_of
 from loratui.screens.large_picture import LargePicture, Shown
 from loratui.widgets.gallery import LEAST_WIDTH, Gallery, Tile
 
-NONE = "No sample pictures. They come while a run trains, with num_validation_images and validation_epochs; {now}."
+NONE = "No sample pictures. They come while a run trains, with validation_steps set; {now}."
 
 
 class SamplesPane(Vertical):
