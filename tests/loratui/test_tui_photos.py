@@ -76,9 +76,7 @@ async def test_without_a_folder_its_path_is_asked_for_and_opens_it(photos: Path)
 async def test_a_path_that_is_no_folder_of_photos_is_told_and_changes_nothing(photos: Path, typed: str) -> None:
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "o")
-        folder = pilot.app.screen.query_one("#folder", Input)
-        folder.value = ""
-        await write(pilot, typed)
+        pilot.app.screen.query_one("#folder", Input).value = typed
         await pilot.press("enter")
         await wait_for(pilot, lambda: "Check the path" in screen_text(pilot))
         assert "4 to train on" in screen_text(pilot)
