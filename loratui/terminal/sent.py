@@ -1,7 +1,7 @@
-"""What the terminal shows already, and is not sent again: Textual draws a whole widget for one changed line."""
+"""What the terminal shows already, and is not sent again: Textual draws a whole widget for one changed cell."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from rich.cells import cell_len
 
@@ -9,21 +9,20 @@ MOVE = re.compile(r"\x1b\[(\d+);(\d+)H")
 STYLE = re.compile(r"\x1b\[[\d;:]*m")
 HARMLESS = re.compile(r"\x1b\[\?(?:2026|25)[hl]")
 """Begins and ends of a frame, and the cursor's visibility: they change no cell."""
+TOKEN = re.compile(r"(\x1b\[[\d;:]*m)|([^\x1b]+)")
+RESET = "\x1b[0m"
+GAP = 8
+"""So many equal cells between two changed ones cost less than saying where the second one is."""
+
+Cell = tuple[str, str]
+"""The sequence of its style, and its character; "" in the second cell of a wide one."""
 
 
-@dataclass(frozen=True)
-class Piece:
-    """Text with its styles, as it was sent to one place.  x: its first cell."""
-
-    x: int
-    text: str
-
-
-@dataclass
 class SentCells:
-    """Which piece each cell of the terminal shows, by its line."""
+    """The terminal's cells, as far as they are known, and what of a frame would change them."""
 
-    _lines: dict[int, dict[int, Piece]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._lines: dict[int, dict[int, Cell]] = {}
 
     def forget(self) -> None:
         """Take the terminal's cells for unknown: it was resized, or something else wrote to it."""
@@ -31,19 +30,87 @@ class SentCells:
 
     def unsent(self, data: str) -> str:
         """What of `data`, a frame of moves and styled text, changes a cell; anything else goes through as it is."""
-        if not MOVE.search(data) or "\x1b" in MOVE.sub("", STYLE.sub("", HARMLESS.sub("", data))):
-            if "\x1b" in STYLE.sub("", HARMLESS.sub("", data)):
+        rest = STYLE.sub("", HARMLESS.sub("", data))
+        if not MOVE.search(rest):
+            if "\x1b" in rest:
                 self.forget()
             return data
-        head, *rest = MOVE.split(data)
-        places = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
-        return head + "".join(self._news(int(y), int(x), text) for y, x, text in places)
+        if "\x1b" in MOVE.sub("", rest):
+            self.forget()
+            return data
+        modes = "".join(HARMLESS.findall(data))
+        head, *parts = MOVE.split(HARMLESS.sub("", data))
+        places = [(int(y), int(x), text.rstrip("\n")) for y, x, text in zip(*[iter(parts)] * 3, strict=True)]
+        news = "".join(self._news(y, x, text) for y, x, text in places)
+        y, x, text = places[-1]
+        return modes + head + news + ("" if text else f"\x1b[{y};{x}H")  # where the cursor is left
 
     def _news(self, y: int, x: int, text: str) -> str:
-        text = text.rstrip("\n")  # Textual's end of a line, before it moves to the next
-        width = cell_len(STYLE.sub("", HARMLESS.sub("", text)))
-        piece, line = Piece(x, text), self._lines.setdefault(y, {})
-        if width and all(line.get(cell) == piece for cell in range(x, x + width)):
-            return ""
-        line.update(dict.fromkeys(range(x, x + width), piece))
-        return f"\x1b[{y};{x}H{text}"
+        line = self._lines.setdefault(y, {})
+        if not _is_plain(text):
+            for cell in range(x - 1, x + cell_len(STYLE.sub("", text)) + 1):
+                line.pop(cell, None)
+            return f"\x1b[{y};{x}H{text}" if text else ""
+        cells = list(_cells(text))
+        changed = [at for at, cell in enumerate(cells) if line.get(x + at) != cell]
+        sent = []
+        for first, last in _runs(changed):
+            while first and not cells[first][1]:
+                first -= 1
+            while last + 1 < len(cells) and not cells[last + 1][1]:
+                last += 1
+            self._note(line, x + first, cells[first : last + 1])
+            sent.append(f"\x1b[{y};{x + first}H{_styled(cells[first : last + 1])}")
+        return "".join(sent)
+
+    @staticmethod
+    def _note(line: dict[int, Cell], x: int, cells: list[Cell]) -> None:
+        """The cells are sent; half a wide character beside them is wiped by that."""
+        end = x + len(cells)
+        if line.get(x, ("", " "))[1] == "":
+            line.pop(x - 1, None)
+        if line.get(end, ("", " "))[1] == "":
+            line.pop(end)
+        line.update(zip(range(x, end), cells, strict=True))
+
+
+def _is_plain(text: str) -> bool:
+    """Whether each character has cells of its own: no accents, no joined emoji, on which terminals disagree."""
+    return text.isascii() or all(character.isascii() or cell_len(character) for character in STYLE.sub("", text))
+
+
+def _cells(text: str) -> Iterator[Cell]:
+    style = ""
+    for switch, characters in TOKEN.findall(text):
+        if switch:
+            style = "" if switch == RESET else switch
+        for character in characters:
+            yield style, character
+            if not character.isascii() and cell_len(character) == 2:
+                yield style, ""
+
+
+def _runs(changed: list[int]) -> Iterator[tuple[int, int]]:
+    """First and last of the changed cells that are sent together."""
+    start = end = None
+    for at in changed:
+        if start is None or end is None:
+            start = at
+        elif at - end > GAP:
+            yield start, end
+            start = at
+        end = at
+    if start is not None and end is not None:
+        yield start, end
+
+
+def _styled(cells: list[Cell]) -> str:
+    """The text of cells, with a style's sequence where it begins."""
+    parts: list[str] = []
+    before = ""
+    for style, character in cells:
+        if style != before:
+            parts.append((RESET if before else "") + style)
+        parts.append(character)
+        before = style
+    return "".join(parts) + (RESET if before else "")

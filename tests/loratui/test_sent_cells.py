@@ -16,7 +16,7 @@ def at(x: int, y: int, text: str) -> str:
 
 
 def screen(data: str) -> dict[tuple[int, int], str]:
-    """What a terminal shows, of characters one cell wide: each cell's style and character."""
+    """What a terminal shows: each cell's style and character; a wide one that is half drawn over leaves a blank."""
     cells: dict[tuple[int, int], str] = {}
     x, y, style = 1, 1, PLAIN
     for part in re.findall(r"\x1b\[[\d;]*[Hm]|[^\x1b]", data):
@@ -25,8 +25,15 @@ def screen(data: str) -> dict[tuple[int, int], str]:
         elif STYLE.fullmatch(part):
             style = part
         elif part != "\n":
+            width = 2 if part == "猫" else 1
+            if cells.get((x, y)) == "half":
+                cells[x - 1, y] = "blank"
+            if cells.get((x + width, y)) == "half":
+                cells[x + width, y] = "blank"
             cells[x, y] = style + part
-            x += 1
+            if width == 2:
+                cells[x + 1, y] = "half"
+            x += width
     return cells
 
 
@@ -34,7 +41,7 @@ pieces = st.builds(
     lambda x, y, text, style: at(x, y, f"{style}{text}{PLAIN}"),
     st.integers(1, WIDTH),
     st.integers(1, HEIGHT),
-    st.text("ab", min_size=1, max_size=5),
+    st.text("ab猫", min_size=1, max_size=5),
     st.sampled_from([RED, "\x1b[1;38;2;1;2;3m"]),
 )
 frames = st.lists(pieces, min_size=1, max_size=6).map("\n".join)
@@ -45,7 +52,6 @@ def test_any_frames_leave_the_same_screen(drawn: list[str]) -> None:
     cells = SentCells()
     sent = "".join(cells.unsent(frame) for frame in drawn)
     assert screen(sent) == screen("".join(drawn))
-    assert len(sent) <= len("".join(drawn))
 
 
 def test_what_stands_there_is_not_sent_again_and_what_was_drawn_over_is() -> None:
@@ -55,9 +61,20 @@ def test_what_stands_there_is_not_sent_again_and_what_was_drawn_over_is() -> Non
     assert cells.unsent(line) == ""
     over = at(3, 1, f"{RED}X{PLAIN}")
     assert cells.unsent(over) == over
-    assert cells.unsent(line) == line
-    assert cells.unsent(at(1, 1, f"{RED}abc{PLAIN}")) != ""
-    assert cells.unsent(at(2, 1, f"{RED}abcdef{PLAIN}")) != ""
+    assert cells.unsent(line) == at(3, 1, f"{RED}c{PLAIN}")
+    assert cells.unsent(at(1, 1, "ab")) == at(1, 1, "ab")  # the same characters in another style
+
+
+def test_a_few_equal_cells_between_changed_ones_are_sent_with_them() -> None:
+    cells = SentCells()
+    cells.unsent(at(1, 1, "." * 40))
+    assert cells.unsent(at(1, 1, "x..x" + "." * 20 + "x" + "." * 15)) == at(1, 1, "x..x") + at(25, 1, "x")
+
+
+def test_joined_emoji_are_always_sent_whole() -> None:
+    cells, family = SentCells(), at(1, 1, "a👩‍👩‍👧b")
+    assert cells.unsent(family) == family
+    assert cells.unsent(family) == family
 
 
 def test_wide_characters_cover_two_cells() -> None:
