@@ -63,6 +63,7 @@ class CaptionEditing(StepScreen):
                     yield PictureView()
                 with Vertical(id="writing"):
                     with Vertical(id="words", classes="panel"):
+                        yield Static(id="name", markup=False)
                         yield CaptionArea(self.turn)
                         yield Static(id="length", markup=False)
                     yield Static(id="said", classes="hint", markup=False)
@@ -147,7 +148,7 @@ class CaptionEditing(StepScreen):
             with area.prevent(TextArea.Changed):
                 area.load_text(caption)
                 area.move_cursor(area.document.end)
-            self.query_one("#words").border_title = Content(visible(name) if name else "Caption")
+            self.query_one("#name", Static).update(visible(name) if name else "", layout=False)
         self.name_in_editor, self._text_as_shown = name, area.text
         self.query_one(PictureView).show(self.photos[name].path if name else None)
         self._show_length()
@@ -159,7 +160,7 @@ class CaptionEditing(StepScreen):
             words.append(f"lacks the trigger word {' or '.join(map(visible, self.reader.triggers))}")
         said = "; ".join(words)
         if line.content != said:
-            line.update(said)
+            line.update(said, layout=False)  # anew laid out, the screen would be sent anew
             line.set_class(self.reader.is_too_long(text) or len(words) > 1, "-wrong")
 
     def on_resize(self) -> None:

@@ -187,7 +187,7 @@ async def test_n_goes_to_the_next_photo_without_a_caption(photos: Path) -> None:
     (photos / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         text = await go(pilot, "3", "n")
-        assert "─ rocket.png" in text
+        assert "│ rocket.png" in text
 
 
 async def test_the_photo_is_shown_beside_its_caption(photos: Path) -> None:
