@@ -48,8 +48,9 @@ class KeyedAction:
 def actions_of(kind: type[DOMNode], keymap: Mapping[str, str] | None = None) -> list[KeyedAction]:
     """The actions that a class itself declares, with the keys that `keymap` gives them, else their own."""
     found: dict[tuple[str, str], KeyedAction] = {}
+    inherited = [binding for base in kind.__mro__[1:] for binding in vars(base).get("BINDINGS", [])]
     for binding in vars(kind).get("BINDINGS", []):
-        if not isinstance(binding, Binding):
+        if not isinstance(binding, Binding) or binding in inherited:
             continue
         typed = (keymap or {}).get(binding.id or "", binding.key)
         keys = tuple(key.strip() for key in typed.split(","))

@@ -40,6 +40,12 @@ class StepScreen(Screen[None]):
             super().__init__()
             self.job, self.take, self.result, self.error = job, take, result, error
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Textual lets a class's key replace its base's; here both act, the base's first where it is possible."""
+        if "BINDINGS" in vars(cls):
+            cls.BINDINGS = list(dict.fromkeys([*StepScreen.BINDINGS, *cls.BINDINGS]))
+        super().__init_subclass__(**options)
+
     def __init__(self, project: Project) -> None:
         super().__init__()
         self.project = project
