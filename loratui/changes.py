@@ -1,16 +1,21 @@
 """What somebody must know, and agree to, before a run goes on: the same on the command line and on the screen."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from curation.text import visible
-from engine.differences import Difference
 from engine.errors import EngineError
 from engine.rundir import RunDir
-from engine.start import Resumption
 from engine.training.manifest import checkpoint_folders
+
+if TYPE_CHECKING:
+    from engine.differences import Difference
+    from engine.start import Resumption
 
 
 @dataclass(frozen=True)

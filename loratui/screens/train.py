@@ -1,7 +1,7 @@
 """Train: a run as it goes, what can be asked of it, and the runs there are."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -14,7 +14,6 @@ from engine.errors import EngineError
 from engine.extras import require
 from engine.rundir import Request
 from engine.sizes import gigabytes
-from engine.start import Resumption, prepare_resumption, resume_run
 from loratui.asked import Asked, ask
 from loratui.changes import Changes, changes_since
 from loratui.glyphs import glyphs
@@ -30,6 +29,9 @@ from loratui.widgets.row_list import RowList
 from loratui.widgets.run_view import RunView, Window, sentences
 from loratui.widgets.runs_list import RunsList
 from loratui.widgets.samples_panel import comparable_sets
+
+if TYPE_CHECKING:
+    from engine.start import Resumption
 
 PACES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between two looks
 CAN_CONTINUE = ("paused", "stopped", "failed", "died")
@@ -303,14 +305,16 @@ class TrainScreen(StepScreen):
             return
         run = monitor.run
 
-        def prepare(job: Job) -> tuple[Resumption, Changes]:
+        def prepare(job: Job) -> "tuple[Resumption, Changes]":
+            from engine.start import prepare_resumption  # 90 ms, with numpy
+
             require("train", "loratui resume")
             resumption = prepare_resumption(run, {})
             return resumption, changes_since(run, resumption)
 
         self.start_job(f"Comparing {monitor.name} with its checkpoint", prepare, lambda it: self._agree(monitor, *it))
 
-    def _agree(self, monitor: Monitor, resumption: Resumption, changes: Changes) -> None:
+    def _agree(self, monitor: Monitor, resumption: "Resumption", changes: Changes) -> None:
         for note in changes.notes:
             self.notify(visible(note), severity="warning", timeout=10, markup=False)
         if changes.refusal:
@@ -323,12 +327,13 @@ class TrainScreen(StepScreen):
         else:
             self._go_on(monitor, resumption)
 
-    def _go_on(self, monitor: Monitor, resumption: Resumption) -> None:
-        self.start_job(
-            f"Starting the worker of {monitor.name}",
-            lambda job: resume_run(monitor.run, resumption),
-            lambda _: self._look(),
-        )
+    def _go_on(self, monitor: Monitor, resumption: "Resumption") -> None:
+        def launch(job: Job) -> None:
+            from engine.start import resume_run
+
+            resume_run(monitor.run, resumption)
+
+        self.start_job(f"Starting the worker of {monitor.name}", launch, lambda _: self._look())
 
     # How it is looked at
 
