@@ -15,7 +15,7 @@ from curation.dataset import Dataset
 from curation.errors import StatedError
 from curation.text import counted, visible
 from engine.extras import require
-from loratui.auto_caption import CAPTIONERS, AutoCaption, is_on_disk
+from loratui.auto_caption import AutoCaption, captioners, is_on_disk
 
 
 class AutoCaptionScreen(ModalScreen[AutoCaption | None]):
@@ -37,12 +37,14 @@ class AutoCaptionScreen(ModalScreen[AutoCaption | None]):
         self._dataset, self._template, self._words, self._scopes = dataset, template, words, scopes
 
     def compose(self) -> ComposeResult:
-        models = [(Text(f"{name} ({'on this disk' if is_on_disk(name) else 'missing'})"), name) for name in CAPTIONERS]
+        models = [
+            (Text(f"{name} ({'on this disk' if is_on_disk(name) else 'missing'})"), name) for name in captioners()
+        ]
         scopes = [(Text(f"{scope} ({len(names)})"), scope) for scope, (names, _) in self._scopes.items()]
         with Vertical(classes="dialog"):
             with Horizontal(classes="field"):
                 yield Label("model")
-                yield Select(models, value=CAPTIONERS[0], allow_blank=False, compact=True, id="model")
+                yield Select(models, value=models[0][1], allow_blank=False, compact=True, id="model")
             with Horizontal(classes="field"):
                 yield Label("or another")
                 yield Input(placeholder="a model of the hub, or its folder", compact=True, id="other")

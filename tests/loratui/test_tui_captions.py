@@ -464,3 +464,12 @@ async def test_of_ten_thousand_photos_only_what_is_in_sight_is_looked_at_for_a_k
         await go(pilot, "ctrl+s")
         assert "Saved 1 caption." in screen_text(pilot)
     assert captions(photos)["cat.png"] == "a TOK"
+
+
+async def test_without_a_folder_it_says_what_to_do_and_no_key_does_harm() -> None:
+    app = app_on(None)
+    async with app.run_test(notifications=True, size=NARROW) as pilot:
+        await app.switch_mode("captions")
+        await sees(pilot, "No photos are open")
+        await go(pilot, *["e", "n", "b", "a", "f", "t", "u", "U", "y", "E", "r"], "space", "pagedown", "x")
+        assert app.project.unsaved == {}
