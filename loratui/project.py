@@ -229,7 +229,8 @@ class Project:
     def _photos_standing(self) -> Standing:
         if not self.dataset:
             return Standing("open", "no folder")
-        return Standing("done", str(len(self.dataset.trainable)))
+        trained = len(self.dataset.trainable)
+        return Standing("done" if trained else "blocked", str(trained) if trained else "all left out")
 
     def _checks_standing(self) -> Standing:
         if not self.report:

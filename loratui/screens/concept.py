@@ -1,11 +1,13 @@
 """The folder, and what its photos show: kind, trigger word, class noun, instance prompt and caption template."""
 
+import asyncio
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantBlur, DescendantFocus
 from textual.message import Message
+from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
 from curation.errors import StatedError
@@ -20,16 +22,24 @@ from loratui.concept import (
     with_class_noun,
     with_trigger,
 )
+from loratui.path_completion import complete
 from loratui.project import Project
 from loratui.recipe import INSTANCE_PROMPT, KIND, TRIGGER, Setting
 from loratui.widgets.setting_row import SettingRow
+
+
+class FolderSuggester(Suggester):
+    """Types a path on as far as the folders on this disk agree; the right arrow takes that."""
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return (await asyncio.to_thread(complete, value)).text if value else None
 
 
 class ConceptPanel(Vertical):
     """Fields of the recipe, and two that are made of them: the class noun lives in the instance prompt."""
 
     MEANINGS: ClassVar[dict[str, str]] = {
-        "folder": "The folder of photos; enter opens it.",
+        "folder": "The folder of photos; the right arrow completes its path, enter opens it.",
         "noun": "What the subject is, as the base model knows it, such as woman; it follows the trigger word.",
         "template": "What captions are made of, by batch edits and by a captioning model: "
         "{caption}, {trigger}, {class_noun}.",
@@ -61,7 +71,8 @@ class ConceptPanel(Vertical):
         self.border_title = "Folder and concept"
         with Horizontal(classes="field"):
             yield Label("Folder")
-            yield Input(placeholder="path of a folder of photos, then enter", id="folder", compact=True)
+            hint, suggester = "path of a folder of photos, then enter", FolderSuggester(use_cache=False)
+            yield Input(placeholder=hint, suggester=suggester, id="folder", compact=True)
         yield SettingRow(KIND, self._project.recipe)
         yield SettingRow(TRIGGER, self._project.recipe)
         with Horizontal(classes="field"):

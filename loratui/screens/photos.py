@@ -424,9 +424,9 @@ class PhotosScreen(StepScreen):
             self.project.open(typed_path(message.path))
         except StatedError as error:
             self.tell(error)
-        except OSError as error:
-            problem = f"This path cannot be used: {error.strerror}."
-            self.tell(StatedError(problem, "Type the path of a folder of photos."))
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            self.tell(StatedError(f"This path cannot be used: {why}.", "Type the path of a folder of photos."))
         if self.project.dataset is not before:
             self.action_leave_field()
             if self.project.unsaved:

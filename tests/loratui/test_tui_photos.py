@@ -72,6 +72,14 @@ async def test_without_a_folder_its_path_is_asked_for_and_opens_it(photos: Path)
         assert isinstance(pilot.app.focused, RowList)
 
 
+async def test_the_path_of_a_folder_is_completed_by_the_right_arrow(photos: Path) -> None:
+    async with app_on(None).run_test(notifications=True, size=WIDE) as pilot:
+        await write(pilot, "pho")  # the current folder holds it
+        await sees(pilot, f"{photos.name}/")
+        await go(pilot, "right", "enter")
+        assert "4 to train on" in screen_text(pilot)
+
+
 @pytest.mark.parametrize("typed", ["/nowhere", "~nobody-here/photos", "a" * 300, "[/foo]"])
 async def test_a_path_that_is_no_folder_of_photos_is_told_and_changes_nothing(photos: Path, typed: str) -> None:
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
@@ -186,6 +194,12 @@ async def test_marked_photos_go_together(photos: Path) -> None:
         assert [entry.summary for entry in history(photos)] == ["Leave out 2 photos"]
         await go(pilot, "space", "escape", "x")
         assert len(trained(photos)) == 1, "without marks it is about the one under the cursor"
+
+
+async def test_a_folder_whose_photos_are_all_left_out_is_blocked(photos: Path) -> None:
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        text = await go(pilot, "space", "space", "space", "space", "x")
+        assert "✗ all left out" in text.splitlines()[0] and "0 to train on, 4 left out" in text
 
 
 async def test_nothing_to_undo_is_said(photos: Path) -> None:
