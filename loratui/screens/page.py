@@ -18,11 +18,13 @@ class PageScreen(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,n,q", "answer(False)", "Close", id="page.close", tooltip="Leave things as they are"),
         Binding("y", "answer(True)", "Yes", id="page.yes", tooltip="Do what the button says"),
-        Binding("down,j", "scroll(1)", "Down", show=False, id="page.down"),
-        Binding("up,k", "scroll(-1)", "Up", show=False, id="page.up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="page.page_down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="page.page_up"),
-        Binding("left,right", "app.focus_next", "Other button", show=False, id="page.other"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="page.down", tooltip="Scroll down"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="page.up", tooltip="Scroll up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="page.page_down", tooltip="A page down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="page.page_up", tooltip="A page up"),
+        Binding(
+            "left,right", "app.focus_next", "Other button", show=False, id="page.other", tooltip="The other button"
+        ),
     ]
 
     def __init__(self, title: str, text: Text, action: str | None = None) -> None:

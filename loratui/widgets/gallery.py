@@ -48,15 +48,15 @@ class Gallery(ScrollView, can_focus=True):
     Gallery:focus > .gallery--cursor { color: $text-accent; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1)", "Left", show=False),
-        Binding("right,l", "move(1)", "Right", show=False),
-        Binding("up,k", "move_rows(-1)", "Up", show=False),
-        Binding("down,j", "move_rows(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("home,g", "edge(0)", "First", show=False),
-        Binding("end,G", "edge(-1)", "Last", show=False),
-        Binding("enter", "choose", "Choose", show=False),
+        Binding("left,h", "move(-1)", "Left", show=False, id="gallery.left", tooltip="The picture before"),
+        Binding("right,l", "move(1)", "Right", show=False, id="gallery.right", tooltip="The next picture"),
+        Binding("up,k", "move_rows(-1)", "Up", show=False, id="gallery.up", tooltip="The picture above"),
+        Binding("down,j", "move_rows(1)", "Down", show=False, id="gallery.down", tooltip="The picture below"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="gallery.page_up", tooltip="A page up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="gallery.page_down", tooltip="A page down"),
+        Binding("home,g", "edge(0)", "First", show=False, id="gallery.first", tooltip="The first picture"),
+        Binding("end,G", "edge(-1)", "Last", show=False, id="gallery.last", tooltip="The last picture"),
+        Binding("enter", "choose", "Choose", show=False, id="gallery.choose", tooltip="Open or choose the picture"),
     ]
 
     class Highlighted(Message):
