@@ -99,8 +99,6 @@ class LogScreen(StepScreen):
     def action_copy(self) -> None:
         if entry := self._entry():
             self.app.copy_to_clipboard(entry.whole)
-            self.app.notify("The entry was copied.")
 
     def action_copy_path(self) -> None:
         self.app.copy_to_clipboard(str(self._loratui.app_log.path))
-        self.app.notify("The path of the log file was copied.")
