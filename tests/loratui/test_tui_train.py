@@ -404,7 +404,7 @@ async def test_pictures_of_the_first_step_stand_beside_the_newest_and_go_large(
         text = await go(pilot, "tab", "f")
         for at in (10, 20, 30, 40):
             assert f"step {at}: TOK [/foo]" in text
-        text = await go(pilot, "enter")
+        text = await go(pilot, "g", "enter")
         assert "Step 10, 1 of 4" in text and "a photo of TOK" in text
         assert pilot.app.screen.query_one(PictureView)
         assert "Step 20, 2 of 4" in await go(pilot, "right")
