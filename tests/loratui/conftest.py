@@ -1,18 +1,22 @@
 """A user without preferences or a past, and a run that the program finished once for all tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from loratui.glyphs import use_glyphs
 from tests.loratui.program import run_loratui, write_tiny_config
 
 
 @pytest.fixture(autouse=True)
-def new_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def new_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Preferences, recent folders and the log belong to whoever runs the tests: they are left alone."""
     home = tmp_path_factory.mktemp("user")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    yield
+    use_glyphs("auto")  # an app draws with what its user prefers
 
 
 @pytest.fixture(scope="session")
