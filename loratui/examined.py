@@ -1,19 +1,23 @@
 """What an examination found, in words for a person and as JSON for a script; the command and the screen share it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curation.text import counted
 from engine.config import TrainConfig
 from engine.plan import Plan, trains_text
-from engine.preflight import Examination
-from engine.preflight.class_images import ClassImages
-from engine.preflight.machine import GpuMemory
-from engine.preflight.space import Disk
 from engine.sizes import gigabytes
 from engine.text.sample_prompts import sample_prompts
 from loratui.live import duration
+
+if TYPE_CHECKING:  # 80 ms, with numpy
+    from engine.preflight import Examination
+    from engine.preflight.class_images import ClassImages
+    from engine.preflight.machine import GpuMemory
+    from engine.preflight.space import Disk
 
 JSON_VERSION = 1
 WORTH_NAMING = 50 * 10**6  # bytes: smaller parts of what goes to disk are not named

@@ -14,9 +14,7 @@ from curation.atomic import write_text
 from curation.errors import StatedError
 from curation.text import visible
 from engine.advice import guide_says, presets_that_set
-from engine.preflight import examine
 from engine.rundir import RunDir
-from engine.start import start_run
 from engine.text.sample_prompts import sample_prompts
 from loratui.jobs import Job
 from loratui.overview import measured_pace
@@ -268,6 +266,8 @@ class RecipeScreen(StepScreen):
             self._examining.cancel()
 
         def look(_: Job) -> Examined | StatedError:
+            from engine.preflight import examine  # 80 ms, with numpy
+
             try:
                 found = examine(config, runs_dir)
                 return Examined(found, measured_pace(found.config, runs_dir))
@@ -344,6 +344,8 @@ photos; its comments are not."
         config, runs_dir = self.project.recipe.compose().config, self.project.runs_dir
 
         def start(_: Job) -> tuple[RunDir, tuple[str, ...]] | StatedError:
+            from engine.start import start_run  # 80 ms, with numpy
+
             try:
                 return start_run(config, runs_dir)
             except (StatedError, OSError) as error:

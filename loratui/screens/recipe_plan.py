@@ -1,13 +1,18 @@
 """The plan of a recipe, in lines: what is wrong first, then steps, time, room and memory, then what is good to know."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from curation.errors import StatedError
 from engine.config import TrainConfig
 from engine.plan import plan, resolve
-from engine.preflight import Examination
 from loratui.examined import Pace, machine_rows, plan_rows, time_row
+
+if TYPE_CHECKING:
+    from engine.preflight import Examination
 
 
 @dataclass(frozen=True)
