@@ -149,7 +149,10 @@ async def test_a_caption_that_is_refused_outlives_a_program_that_is_killed(sidec
         assert app_on(sidecars).project.unsaved == {"astronaut.png": "a TOK\nwide"}
 
 
-async def test_captions_that_cannot_be_saved_at_the_end_come_back_the_next_time(photos: Path) -> None:
+async def test_captions_that_cannot_be_saved_at_the_end_come_back_the_next_time(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loratui.app._leave_within", lambda seconds: None)  # it would end the tests' own process
     app = app_on(photos)
     async with app.run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "3", "e")
