@@ -13,7 +13,6 @@ from curation.errors import CurationError
 from curation.text import visible
 from engine.config import TrainConfig, sections
 from engine.data.examples import Example, real_class_images
-from engine.data.masks import mask_files
 from engine.models.contents import model_contents
 from engine.paths import typed_path
 from engine.training.manifest import STATE
@@ -71,6 +70,8 @@ def take_fingerprint(config: TrainConfig, examples: Sequence[Example], known: Fi
     """
     masks: dict[str, Path] = {}
     if config.loss.masked_loss:
+        from engine.data.masks import mask_files  # 80 ms, with numpy
+
         masks = mask_files(examples, typed_path(config.data.mask_dir) if config.data.mask_dir else None)
     before = known or Fingerprint({}, None, {}, {})
     photo_contents = _contents(
