@@ -30,7 +30,7 @@ WRITERS = 16
 """Files written at once: each waits for the disk, which takes many together. 5,000 caption files take 5 s, not 60."""
 
 FILE = Path(".loratui", "journal.jsonl")
-MEASURED = ".loratui/facts.jsonl"
+MEASURED = (".loratui/facts.jsonl", ".loratui/copies.jsonl")
 METADATA_FILES = ("metadata.jsonl", "metadata.csv")
 
 
@@ -353,8 +353,7 @@ def made_files(folder: Path | None) -> dict[str, str]:
         raise CurationError(
             f"{visible(str(folder))} cannot be read: {error.strerror}.", "Check its permissions."
         ) from error
-    files.pop(MEASURED, None)
-    return files
+    return {name: digest for name, digest in files.items() if name not in MEASURED}
 
 
 def _remove_created(entry: Entry) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from curation import CurationError
+from curation import CurationError, open_dataset
 from curation.entries import SETTLE
 from curation.journal import FILE, Change, history, record, recover, redo, undo
+from curation.lint import lint
 
 KILLED = 9
 WRITING = {"append", "carry_out", "_write", "_write_one", "_remove_created", "writing", "write_bytes", "sync"}
@@ -283,6 +285,18 @@ def test_a_folder_that_a_step_made_goes_when_it_is_undone(root: Path) -> None:
     assert (root / "cat.txt").read_bytes() == b"a cat\n"
     with pytest.raises(CurationError, match="photos-fixed was removed"):
         redo(root)
+
+
+def test_a_folder_that_was_only_judged_since_goes_when_it_is_undone(root: Path) -> None:
+    folder = root.with_name("photos-fixed")
+    folder.mkdir()
+    for name in ("cat.png", "the-same-cat.jpg"):
+        Image.linear_gradient("L").save(folder / name)
+    record(root, "fix", [], created=folder)
+    lint(open_dataset(folder))
+    assert {path.name for path in (folder / ".loratui").iterdir()} == {"facts.jsonl", "copies.jsonl"}
+    undo(root)
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("change", ["changed", "added", "link", "removed"])
