@@ -138,7 +138,7 @@ async def test_leaving_with_a_refused_caption_asks_and_says_why_once(sidecars: P
         await pilot.pause(0.5)
         assert screen_text(pilot).count("holds one caption a line") == 1
         await go(pilot, "n", "1")
-        await sees(pilot, "holds one caption a line")
+        await sees(pilot, "astronaut.txt holds one")
 
 
 async def test_a_caption_that_is_refused_outlives_a_program_that_is_killed(sidecars: Path) -> None:
