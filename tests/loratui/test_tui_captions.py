@@ -413,7 +413,7 @@ async def test_captions_of_photos_that_are_gone_are_put_aside(photos: Path) -> N
         await write(pilot, "mine")
         (photos / "astronaut.png").unlink()
         await go(pilot, "ctrl+r")
-        await sees(pilot, "captions-of-missing-photos.json")
+        await sees(pilot, "Their captions are kept")
     assert "mine" in (photos / ".loratui" / "captions-of-missing-photos.json").read_text()
 
 
