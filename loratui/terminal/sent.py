@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from rich.cells import cell_len
 
@@ -10,6 +11,8 @@ STYLE = re.compile(r"\x1b\[[\d;:]*m")
 HARMLESS = re.compile(r"\x1b\[\?(?:2026|25)[hl]")
 """Begins and ends of a frame, and the cursor's visibility: they change no cell."""
 TOKEN = re.compile(r"(\x1b\[[\d;:]*m)|([^\x1b]+)")
+GROUND = re.compile(r"\x1b\[(?:[123];)*38;(?:2;\d+;\d+;\d+|5;\d+);(48;[\d;]+)m")
+"""A style that shows nothing but its background in a blank: no line under it, not reversed."""
 RESET = "\x1b[0m"
 GAP = 8
 """So many equal cells between two changed ones cost less than saying where the second one is."""
@@ -85,9 +88,16 @@ def _cells(text: str) -> Iterator[Cell]:
         if switch:
             style = "" if switch == RESET else switch
         for character in characters:
-            yield style, character
+            yield (_ground(style) if character == " " else style), character
             if not character.isascii() and cell_len(character) == 2:
                 yield style, ""
+
+
+@lru_cache(4096)
+def _ground(style: str) -> str:
+    """The style that a blank has by this one: what is in the colour of the text does not show."""
+    found = GROUND.fullmatch(style)
+    return f"\x1b[{found[1]}m" if found else style
 
 
 def _runs(changed: list[int]) -> Iterator[tuple[int, int]]:
@@ -109,6 +119,8 @@ def _styled(cells: list[Cell]) -> str:
     parts: list[str] = []
     before = ""
     for style, character in cells:
+        if character == " " and _ground(before) == style:
+            style = before
         if style != before:
             parts.append((RESET if before else "") + style)
         parts.append(character)

@@ -71,6 +71,15 @@ def test_a_few_equal_cells_between_changed_ones_are_sent_with_them() -> None:
     assert cells.unsent(at(1, 1, "x..x" + "." * 20 + "x" + "." * 15)) == at(1, 1, "x..x") + at(25, 1, "x")
 
 
+def test_blanks_are_equal_whatever_the_colour_of_the_text_that_is_not_there() -> None:
+    cells, ground = SentCells(), "48;2;0;0;9m"
+    cells.unsent(at(1, 1, f"\x1b[38;2;1;2;3;{ground}a b \x1b[0m"))
+    assert cells.unsent(at(1, 1, f"\x1b[38;2;1;2;3;{ground}a b\x1b[0m\x1b[{ground} \x1b[0m")) == ""
+    assert cells.unsent(at(4, 1, f"\x1b[4;38;2;1;2;3;{ground} \x1b[0m")) != ""  # underlined
+    words = at(1, 1, f"\x1b[38;2;9;9;9;{ground}one two \x1b[0m")
+    assert cells.unsent(words) == words
+
+
 def test_joined_emoji_are_always_sent_whole() -> None:
     cells, family = SentCells(), at(1, 1, "a👩‍👩‍👧b")
     assert cells.unsent(family) == family
