@@ -257,6 +257,7 @@ class LoratuiApp(KeysInOrder, PictureApp):
         self.screen.refresh()
 
     def on_resize(self, event: events.Resize) -> None:
+        self.send(CLEAR)  # a terminal moves and cuts lines as it likes: nothing on it is known any more
         if not fits(event.size) and not isinstance(self.screen, TooSmallScreen):
             self.push_screen(TooSmallScreen())
 

@@ -92,3 +92,16 @@ def test_leaving_says_how_to_come_back_to_the_run(tmux: Tmux, folder: Path) -> N
     tmux.sees("her", "5 Train")
     tmux.press("q")
     tmux.sees("The run her goes on. Come back with: loratui attach her")
+
+
+def test_nothing_of_a_smaller_window_is_left_in_a_larger_one(tmux: Tmux, folder: Path) -> None:
+    tmux.start([*COMMAND, "--photos", "photos"], folder)
+    tmux.sees("astronaut.png")
+    tmux.resize(120, 40)
+    tmux.press("4")
+    tmux.sees("> 6 Results", "lora.toml")
+    tmux.resize(60, 15)
+    tmux.sees("loratui needs")
+    tmux.resize(120, 40)
+    tmux.sees("lora.toml", "> 6 Results")
+    assert "loratui needs" not in tmux.screen()

@@ -41,6 +41,10 @@ class Tmux:
         """Send text as it is."""
         self._ask("send-keys", "-l", text)
 
+    def resize(self, width: int, height: int) -> None:
+        """Make the window larger or smaller."""
+        self._ask("resize-window", "-x", str(width), "-y", str(height))
+
     def screen(self) -> str:
         """What the window shows."""
         return self._ask("capture-pane", "-p")
