@@ -68,13 +68,16 @@ class Project:
         self.monitor: Monitor | None = None
 
     def open(self, folder: Path) -> None:
-        """Turn to a folder of photos, with the lora.toml here if it is about it.
+        """Turn to a folder of photos, with the lora.toml here if it is about it; one that is open is read again.
 
         Captions that could not be saved the last time are unsaved edits again.  Raises CurationError when the folder
         cannot be used or the captions of the folder before cannot be saved, ConfigError for a broken lora.toml: the
         folder is open all the same then.
         """
         self.save_captions()
+        if self.dataset and self.dataset.root.resolve() == folder.resolve():  # the recipe may have unwritten settings
+            self.read_again()
+            return
         self.dataset = open_dataset(folder)
         remember_folder(folder, len(self.dataset.trainable), self.runs_dir)
         self.report = None

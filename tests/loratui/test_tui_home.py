@@ -15,8 +15,11 @@ from loratui.machine import gpu_facts
 from loratui.path_completion import complete
 from loratui.project import Project
 from loratui.recent import MOST_KEPT, forget_folder, recent_file, recent_folders, remember_folder
+from loratui.recipe import Setting
 from tests.loratui.made_runs import made_run, started, step
 from tests.loratui.tui import NARROW, WIDE, go, screen_text, sees, wait_for
+
+SEED = Setting("run", "seed", "Seed")
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +58,20 @@ async def test_folders_and_runs_of_before_are_listed(photos: Path, tmp_path: Pat
 async def test_a_recent_folder_opens_with_enter(photos: Path, tmp_path: Path) -> None:
     remember_folder(photos, 4, tmp_path / "runs")
     async with home().run_test(notifications=True, size=NARROW) as pilot:
-        await sees(pilot, f" {photos.name} ")
+        await sees(pilot, "Recent folders", f" {photos.name} ")
         await go(pilot, "enter")
         assert pilot.app.current_mode == "photos"
         await sees(pilot, "astronaut.png")
+
+
+async def test_the_open_folder_opened_once_more_keeps_the_recipe(photos: Path) -> None:
+    project = Project(Path("runs"))
+    project.open(photos)
+    project.choose(SEED, "7")
+    async with LoratuiApp(project, "home").run_test(size=NARROW) as pilot:
+        await go(pilot, "o", *str(photos), "enter")
+        assert pilot.app.current_mode == "photos"
+        assert project.recipe.text(SEED) == "7"
 
 
 async def test_a_recent_folder_that_is_gone_says_so_and_can_be_forgotten(tmp_path: Path) -> None:
