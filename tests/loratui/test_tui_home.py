@@ -69,7 +69,7 @@ async def test_the_open_folder_opened_once_more_keeps_the_recipe(photos: Path) -
     project.open(photos)
     project.choose(SEED, "7")
     async with LoratuiApp(project, "home").run_test(size=NARROW) as pilot:
-        await go(pilot, "o", *str(photos), "enter")
+        await go(pilot, "o", "ctrl+u", *str(photos), "enter")
         assert pilot.app.current_mode == "photos"
         assert project.recipe.text(SEED) == "7"
 
