@@ -2,8 +2,8 @@
 
 import getpass
 import os
+import platform
 import shlex
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ def scp_line(folder: Path, environment: Mapping[str, str] = os.environ) -> str:
     logs in to.
     """
     connection = environment.get("SSH_CONNECTION", "").split()  # client's address and port, server's address and port
-    host, port = (connection[2], connection[3]) if len(connection) == 4 else (socket.gethostname(), "22")
+    host, port = (connection[2], connection[3]) if len(connection) == 4 else (platform.node(), "22")
     host = f"[{host}]" if ":" in host else host
     words = ["scp", "-r", *(["-P", port] if port != "22" else []), f"{getpass.getuser()}@{host}:{folder}", "."]
     return shlex.join(words)

@@ -36,6 +36,7 @@ class RowList(ScrollView, can_focus=True):
     control characters spelled out; a `Text` is drawn as it is, so its maker escapes what comes from outside.
     """
 
+    DEFAULT_CSS = "RowList { overflow-x: hidden; }"  # columns share what width there is
     COMPONENT_CLASSES: ClassVar[set[str]] = {"row-list--header", "row-list--cursor", "row-list--marked"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="list.up", tooltip="The row above"),

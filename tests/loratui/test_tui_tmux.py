@@ -104,4 +104,4 @@ def test_nothing_of_a_smaller_window_is_left_in_a_larger_one(tmux: Tmux, folder:
     tmux.sees("loratui needs")
     tmux.resize(120, 40)
     tmux.sees("lora.toml", "> 6 Results")
-    assert "loratui needs" not in tmux.screen()
+    wait_until(lambda: "loratui needs" not in tmux.screen(), "the end of the repainting")

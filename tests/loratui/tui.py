@@ -7,6 +7,7 @@ from pathlib import Path
 
 from textual.app import App
 from textual.pilot import Pilot
+from textual.widgets._toast import Toast  # their one way to it, or to its text
 
 from loratui.app import LoratuiApp
 from loratui.keys_in_order import KeysInOrder
@@ -63,8 +64,13 @@ async def wait_for(pilot: Pilot, condition: Callable[[], bool]) -> None:
 
 
 async def sees(pilot: Pilot, *words: str) -> None:
-    """Wait until all of these stand on the screen; notifications come with a delay."""
-    await wait_for(pilot, lambda: all(word in screen_text(pilot) for word in words))
+    """Wait until each of these stands on the screen or, however its lines wrap, in a notification."""
+    await wait_for(pilot, lambda: all(word in screen_text(pilot) or word in notified(pilot) for word in words))
+
+
+def notified(pilot: Pilot) -> str:
+    """What the notifications on the screen say, unwrapped."""
+    return "\n".join(str(toast.render()) for toast in pilot.app.screen.query(Toast))
 
 
 def screen_text(pilot: Pilot) -> str:
