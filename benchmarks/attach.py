@@ -65,8 +65,8 @@ def attach(path: Path) -> dict[str, float]:
     """Seconds from the imports done to the first picture drawn, points in its curve, and MB that it took."""
     from rich.console import Console
 
-    from loratui.live import panels
-    from loratui.monitor import Monitor
+    from loratui.runs.live import panels
+    from loratui.runs.monitor import Monitor
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()

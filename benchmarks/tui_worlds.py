@@ -12,7 +12,7 @@ from curation.atomic import write_text
 from engine.config import TrainConfig
 from engine.events import EventWriter, Started
 from engine.rundir import RunDir, Status, create_run
-from loratui.demo_photos import write_demo_photos
+from loratui.photos.demo_photos import write_demo_photos
 from tests.run_events import step
 
 DAY_SECONDS = 86_400

@@ -18,8 +18,8 @@ from textual.pilot import Pilot
 from engine.launcher import wait
 from loratui.app import LoratuiApp
 from loratui.commands.demo import DEMO_SETTINGS
-from loratui.demo_photos import write_demo_photos
 from loratui.flags import parse_settings
+from loratui.photos.demo_photos import write_demo_photos
 from loratui.project import Project
 from loratui.recipe import KIND, Setting, as_flag
 from loratui.screens.step import StepScreen

@@ -6,8 +6,8 @@ from pathlib import Path
 from textual.dom import DOMNode
 
 from loratui.app import SCREENS, LoratuiApp
-from loratui.keymap import KeyedAction, actions_of, everywhere, key_name, owners, title_of
 from loratui.screens.step import StepScreen
+from loratui.user.keymap import KeyedAction, actions_of, everywhere, key_name, owners, title_of
 from loratui.widgets.step_strip import STEPS
 
 PAGE = Path(__file__).parent / "keys.md"

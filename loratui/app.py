@@ -26,14 +26,8 @@ from textual.widgets import Input, TextArea
 
 from curation.errors import StatedError
 from curation.text import visible
-from loratui.app_log import AppLog, Severity
-from loratui.ascii_filter import AsciiFilter
-from loratui.crash import write_crash_report
-from loratui.glyphs import use_glyphs
-from loratui.keymap import KeyedAction, actions_of, checked_keymap, everywhere, title_of
 from loratui.keys_in_order import KeysInOrder
 from loratui.picture_app import PictureApp
-from loratui.preferences import DEFAULT_THEME, Preferences, save_theme
 from loratui.project import Project
 from loratui.screens.captions import CaptionsScreen
 from loratui.screens.checks import ChecksScreen
@@ -47,7 +41,13 @@ from loratui.screens.results import ResultsScreen
 from loratui.screens.step import StepScreen
 from loratui.screens.too_small import TooSmallScreen, fits
 from loratui.screens.train import TrainScreen
+from loratui.terminal.ascii_filter import AsciiFilter
+from loratui.terminal.glyphs import use_glyphs
 from loratui.terminal.probe import PLAIN, Terminal
+from loratui.user.app_log import AppLog, Severity
+from loratui.user.crash import write_crash_report
+from loratui.user.keymap import KeyedAction, actions_of, checked_keymap, everywhere, title_of
+from loratui.user.preferences import DEFAULT_THEME, Preferences, save_theme
 from loratui.widgets.step_strip import STEPS, StepStrip
 
 SCREENS: tuple[type[StepScreen], ...] = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.models.files import find_model
 from loratui.doctor import DISK_WANTED_GB
-from loratui.glyphs import Sign
+from loratui.terminal.glyphs import Sign
 
 SMI_SECONDS = 10.0
 QUERY = ["nvidia-smi", "--query-gpu=name,memory.free,memory.total", "--format=csv,noheader,nounits"]

@@ -13,13 +13,13 @@ from curation.dataset import Dataset, open_dataset
 from curation.errors import CurationError, StatedError
 from curation.hub import photos_folder
 from engine.rundir import RunDir, State
-from loratui.glyphs import Sign
-from loratui.monitor import Monitor
-from loratui.recent import remember_folder
+from loratui.captions.saving import Saved, write_captions
+from loratui.photos.repointing import NAMING_KEYS
+from loratui.photos.way_back import WayBack
 from loratui.recipe import KIND, RESOLUTION, TRIGGER, Recipe, Setting
-from loratui.repointing import NAMING_KEYS
-from loratui.saving import Saved, write_captions
-from loratui.way_back import WayBack
+from loratui.runs.monitor import Monitor
+from loratui.terminal.glyphs import Sign
+from loratui.user.recent import remember_folder
 
 if TYPE_CHECKING:
     from curation.report import Report

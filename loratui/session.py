@@ -10,11 +10,11 @@ from curation.hub import photos_folder
 from curation.text import visible
 from engine.rundir import find_run
 from loratui.app import LoratuiApp
-from loratui.driver import QuietDriver
-from loratui.preferences import Preferences, load_preferences
 from loratui.project import CONFIG_FILE, Project
 from loratui.recipe import Recipe
+from loratui.terminal.driver import QuietDriver
 from loratui.terminal.probe import PLAIN, Terminal
+from loratui.user.preferences import Preferences, load_preferences
 
 
 def run_app(

@@ -24,7 +24,7 @@ def must_agree(run: RunDir, resumption: Resumption, force: bool) -> None:
 
     Raises EngineError for what cannot go on, and where nobody is there to be asked; Abort where the answer is no.
     """
-    from loratui.changes import changes_since
+    from loratui.runs.changes import changes_since
 
     changes = changes_since(run, resumption)
     for sentence in changes.notes:
@@ -52,7 +52,7 @@ def _show(heading: str, differences: Sequence[Difference]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from loratui.changes import lines_of
+    from loratui.runs.changes import lines_of
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print(Text(heading, "bold"))

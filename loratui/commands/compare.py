@@ -11,7 +11,7 @@ import typer
 from loratui.commands.options import RunsDir
 
 if TYPE_CHECKING:
-    from loratui.comparison import Comparison
+    from loratui.runs.comparison import Comparison
 
 NO_VALUE = "-"
 PIPE_WIDTH = 200
@@ -28,7 +28,7 @@ def compare(
     What changes what is learned comes first. Photos and the model are compared where checkpoints tell them.
     """
     from engine.rundir import find_run
-    from loratui.comparison import compare as compare_runs
+    from loratui.runs.comparison import compare as compare_runs
 
     comparison = compare_runs(find_run(runs_dir, one), find_run(runs_dir, other))
     if json_output:
@@ -43,7 +43,7 @@ def _print_table(comparison: Comparison) -> None:
     from rich.text import Text
 
     from curation.text import visible
-    from loratui.comparison import number_rows
+    from loratui.runs.comparison import number_rows
 
     console = Console()
     if not console.is_terminal:
@@ -65,7 +65,7 @@ def _print_table(comparison: Comparison) -> None:
 def _as_json(comparison: Comparison) -> dict[str, object]:
     import dataclasses
 
-    from loratui.comparison import numbers
+    from loratui.runs.comparison import numbers
 
     return {
         "version": 1,

@@ -105,7 +105,7 @@ def road(folder: Path, class_noun: str | None) -> Iterator[Step]:
 
 def _prepare(folder: Path, class_noun: str | None, subject: str) -> Iterator[Step]:
     """From a folder of photos to settings, and to photos worth training on, with captions."""
-    from loratui.demo_photos import FAR_AWAY
+    from loratui.photos.demo_photos import FAR_AWAY
 
     photos, fixed, config = (folder / name for name in ("photos", "photos-fixed", "lora.toml"))
     settings = [
@@ -171,7 +171,7 @@ def _must_be_empty(folder: Path) -> None:
 def _lay_out(given: Path | None, photos: Path) -> None:
     """Put copies of the given photos, or else the samples, into the folder `photos`."""
     from curation.dataset import open_dataset
-    from loratui.demo_photos import write_demo_photos
+    from loratui.photos.demo_photos import write_demo_photos
 
     if given is None:
         write_demo_photos(photos)

@@ -21,7 +21,7 @@ def explain(
 
     from curation.checks import RULES, rule
     from curation.selection import Selection
-    from loratui.explained import page
+    from loratui.photos.explained import page
 
     selection = Selection()
     if config is not None:
@@ -37,7 +37,7 @@ def explain(
 
 
 def _line(rule: "Rule", selection: "Selection") -> str:
-    from loratui.explained import kinds
+    from loratui.photos.explained import kinds
 
     severity = selection.severity_of(rule.code, rule.severity)
     return f"{rule.code}  {severity:7}  {rule.name:24}  {kinds(rule)}"

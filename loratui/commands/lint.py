@@ -11,8 +11,8 @@ from curation.report import Severity
 from curation.text import visible
 from loratui.commands.mend import mend, say, show_diff
 from loratui.commands.options import Photos
+from loratui.photos.repointing import repointing
 from loratui.progress import progress_bar
-from loratui.repointing import repointing
 
 if TYPE_CHECKING:
     from curation import Dataset, Kind, Report

@@ -24,7 +24,7 @@ def log(
     """
     from engine.launcher import has_ended
     from engine.rundir import find_run
-    from loratui.log_follower import LogFollower
+    from loratui.runs.log_follower import LogFollower
 
     run = find_run(runs_dir, name)
     follower = LogFollower(run.log_file, lines)

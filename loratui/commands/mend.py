@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from curation.text import visible
+from loratui.photos.repointing import Repointing
 from loratui.progress import progress_bar
-from loratui.repointing import Repointing
 
 if TYPE_CHECKING:
     from curation import Dataset

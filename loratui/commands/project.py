@@ -128,8 +128,8 @@ def keys(
     from rich.table import Table
     from rich.text import Text
 
-    from loratui.keymap import actions_of, checked_keymap, key_name, owners
-    from loratui.preferences import load_preferences, preferences_file
+    from loratui.user.keymap import actions_of, checked_keymap, key_name, owners
+    from loratui.user.preferences import load_preferences, preferences_file
 
     keymap, problems = checked_keymap(load_preferences().keys)
     actions = [action for kind in owners() for action in actions_of(kind, keymap) if action.id]

@@ -229,7 +229,7 @@ def _show(series: Sequence[_Pictures]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from loratui.half_blocks import Shown, places_in_a_row, shows_pictures, side_by_side
+    from loratui.terminal.half_blocks import Shown, places_in_a_row, shows_pictures, side_by_side
 
     console = Console()
     if not shows_pictures(console):

@@ -13,7 +13,7 @@ from loratui.commands.options import RunsDir
 from loratui.commands.talk import say
 
 if TYPE_CHECKING:
-    from loratui.overview import Overview
+    from loratui.runs.overview import Overview
 
 # Into a pipe, where there is no width to keep to.
 PIPE_WIDTH = 200
@@ -29,7 +29,7 @@ def list_all(
     the hours of work is told too.
     """
     from engine.rundir import list_runs
-    from loratui.overview import overview
+    from loratui.runs.overview import overview
 
     rows = [overview(run) for run in list_runs(runs_dir)]
     if json_output:
@@ -66,7 +66,7 @@ def _print_table(rows: Sequence[Overview]) -> None:
 
 def _cells(row: Overview) -> tuple[str, ...]:
     from engine.sizes import gigabytes
-    from loratui.live import duration
+    from loratui.runs.live import duration
 
     status = row.status
     return (

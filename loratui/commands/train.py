@@ -102,7 +102,7 @@ def _batch_script(config: TrainConfig, name: str | None, runs_dir: Path, words: 
     """For the command line `words`, of which it is asked."""
     from engine.machines import with_machines
     from engine.rundir import NAME
-    from loratui.slurm import batch_script
+    from loratui.runs.slurm import batch_script
 
     if name is None or not NAME.fullmatch(name):
         raise typer.BadParameter("--print-slurm needs a --name: a job that is started again goes on with its run.")
@@ -132,8 +132,8 @@ def _dry_run(config: TrainConfig, name: str | None, runs_dir: Path, json_output:
     from engine.errors import refuse
     from engine.preflight import examine
     from engine.rundir import name_problem
-    from loratui.examined import as_json, rows
-    from loratui.overview import measured_pace
+    from loratui.runs.examined import as_json, rows
+    from loratui.runs.overview import measured_pace
 
     found = examine(config, runs_dir)
     pace = measured_pace(found.config, runs_dir)

@@ -19,7 +19,7 @@ from loratui.commands.talk import say
 
 if TYPE_CHECKING:
     from engine.rundir import RunDir
-    from loratui.monitor import Monitor
+    from loratui.runs.monitor import Monitor
 
 
 def attach(name: RunName, runs_dir: RunsDir = Path("runs")) -> None:
@@ -81,7 +81,7 @@ def show(run: RunDir) -> Monitor | None:
     """Show the run to its end; None when Ctrl-C came first."""
     from rich.console import Console
 
-    from loratui.live import show_lines, show_panels
+    from loratui.runs.live import show_lines, show_panels
 
     try:
         return show_panels(run, Console()) if sys.stdout.isatty() else show_lines(run, say)

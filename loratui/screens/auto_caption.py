@@ -15,7 +15,7 @@ from curation.dataset import Dataset
 from curation.errors import StatedError
 from curation.text import counted, visible
 from engine.extras import require
-from loratui.auto_caption import AutoCaption, captioners, is_on_disk
+from loratui.captions.auto_caption import AutoCaption, captioners, is_on_disk
 
 
 class AutoCaptionScreen(ModalScreen[AutoCaption | None]):

@@ -19,8 +19,8 @@ from curation.captions import CaptionChange, Context, Edit, Filter, in_words, pr
 from curation.dataset import Dataset
 from curation.errors import CurationError
 from curation.text import counted, visible
-from loratui.batch_edits import OPERATIONS, Operation, changed_span
-from loratui.glyphs import glyphs
+from loratui.captions.batch_edits import OPERATIONS, Operation, changed_span
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column, RowList
 
 MOST_FIELDS = max(len(operation.fields) for operation in OPERATIONS)

@@ -17,11 +17,11 @@ from curation.dataset import Dataset, Photo
 from curation.errors import StatedError
 from curation.text import counted, visible
 from engine.plan import tokenizer_file
-from loratui.caption_states import CaptionReader, Shown, shown_in_words
-from loratui.glyphs import glyphs
+from loratui.captions.caption_states import CaptionReader, Shown, shown_in_words
+from loratui.captions.saving import Saved
 from loratui.project import Project
-from loratui.saving import Saved
 from loratui.screens.step import StepScreen
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.caption_area import TRIGGER_STYLE, CaptionArea
 from loratui.widgets.picture import PictureView
 from loratui.widgets.row_list import Cell, Column, RowList

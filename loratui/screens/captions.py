@@ -17,11 +17,11 @@ from curation.dataset import Dataset, open_dataset, save_captions
 from curation.entries import Entry
 from curation.errors import CurationError, StatedError
 from curation.text import counted
-from loratui.auto_caption import AutoCaption, caption_in_background
-from loratui.caption_states import STATES, Shown, State
-from loratui.concept import caption_template, caption_words
+from loratui.captions.auto_caption import AutoCaption, caption_in_background
+from loratui.captions.caption_states import STATES, Shown, State
+from loratui.captions.own_editor import edit_captions, editor_command
 from loratui.jobs import Job
-from loratui.own_editor import edit_captions, editor_command
+from loratui.photos.concept import caption_template, caption_words
 from loratui.project import Project
 from loratui.screens.auto_caption import AutoCaptionScreen
 from loratui.screens.batch_edit import Batch, BatchEditScreen

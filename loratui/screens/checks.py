@@ -17,8 +17,8 @@ from curation.report import Finding, Report
 from curation.text import counted, visible
 from engine.config import TrainConfig
 from engine.plan import training_needs
-from loratui.findings import is_about_class_images, leaving, merged, rule_of
 from loratui.jobs import Job
+from loratui.photos.findings import is_about_class_images, leaving, merged, rule_of
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.mending import Mending
 from loratui.screens.page import PageScreen
@@ -313,7 +313,7 @@ class ChecksScreen(Mending):
 
     def action_explain(self) -> None:
         """Show all about the rules under the cursor."""
-        from loratui.explained import page
+        from loratui.photos.explained import page
 
         selection = self._config.lint.selection()
         rules = {entry.code: rule_of(entry) for entry in self.query_one(FindingList).chosen}

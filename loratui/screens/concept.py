@@ -12,7 +12,7 @@ from textual.widgets import Input, Label, Static
 
 from curation.errors import StatedError
 from curation.text import visible
-from loratui.concept import (
+from loratui.photos.concept import (
     caption_template,
     caption_words,
     default_template,
@@ -22,7 +22,7 @@ from loratui.concept import (
     with_class_noun,
     with_trigger,
 )
-from loratui.path_completion import complete
+from loratui.photos.path_completion import complete
 from loratui.project import Project
 from loratui.recipe import INSTANCE_PROMPT, KIND, TRIGGER, Setting
 from loratui.widgets.setting_row import SettingRow

@@ -22,9 +22,9 @@ from curation.errors import CurationError
 from curation.text import visible
 from engine.data.buckets import MIDDLE, Size, covering_size
 from engine.settings import DataSection
-from loratui.half_blocks import MOST_BYTES, as_half_blocks
-from loratui.pictures import BRIGHT, Mark
-from loratui.training_crop import bucket_of, centre, crop_mark
+from loratui.photos.training_crop import bucket_of, centre, crop_mark
+from loratui.terminal.half_blocks import MOST_BYTES, as_half_blocks
+from loratui.terminal.pictures import BRIGHT, Mark
 from loratui.widgets.drawing import SCALER, centred, place_in
 from loratui.widgets.key_footer import KeyFooter
 from loratui.widgets.lines import Lines

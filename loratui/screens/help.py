@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from loratui.keymap import KeyedAction, key_name
+from loratui.user.keymap import KeyedAction, key_name
 
 
 class HelpScreen(ModalScreen[None]):

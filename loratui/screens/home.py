@@ -17,12 +17,12 @@ from curation.errors import StatedError
 from curation.text import visible
 from engine.paths import typed_path
 from engine.rundir import RunDir, Status, list_runs
-from loratui.glyphs import Sign, glyphs
 from loratui.jobs import Job, run_in_background
-from loratui.live import duration
 from loratui.project import RUN_SIGNS
-from loratui.recent import RecentFolder, forget_folder, recent_folders
+from loratui.runs.live import duration
 from loratui.screens.step import StepScreen
+from loratui.terminal.glyphs import Sign, glyphs
+from loratui.user.recent import RecentFolder, forget_folder, recent_folders
 from loratui.widgets.path_field import PathField
 from loratui.widgets.row_list import Column, RowList
 

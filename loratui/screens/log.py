@@ -9,9 +9,9 @@ from textual.containers import VerticalScroll
 from textual.widgets import Input, Static
 
 from curation.text import visible
-from loratui.app_log import LogEntry
-from loratui.glyphs import glyphs
 from loratui.screens.step import StepScreen
+from loratui.terminal.glyphs import glyphs
+from loratui.user.app_log import LogEntry
 from loratui.widgets.row_list import Column, RowList
 
 NOTHING = "Nothing was said yet. Errors and notices appear here, and stay in the file below."

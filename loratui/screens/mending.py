@@ -14,15 +14,15 @@ from curation.needs import TrainingNeeds
 from curation.report import Finding, Report, Suppression
 from curation.text import counted, visible
 from engine.plan import training_needs
-from loratui.findings import photos_of, rule_of
 from loratui.jobs import Job
-from loratui.repointing import repointing
+from loratui.photos.findings import photos_of, rule_of
+from loratui.photos.repointing import repointing
+from loratui.photos.way_back import Step
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.page import PageScreen
 from loratui.screens.reason import ReasonScreen
 from loratui.screens.step import StepScreen
 from loratui.screens.suppressed import SuppressedScreen
-from loratui.way_back import Step
 
 if TYPE_CHECKING:
     from curation.fixes import Fix, Mended

@@ -17,16 +17,16 @@ from curation.errors import StatedError
 from curation.text import visible
 from engine.paths import typed_path
 from engine.settings import DataSection
-from loratui.glyphs import glyphs
-from loratui.inventory import Inventory, PhotoFile, read_files
 from loratui.jobs import Job
-from loratui.photo_rows import STATES, cells, described, found_by
-from loratui.pictures import Mark
+from loratui.photos.inventory import Inventory, PhotoFile, read_files
+from loratui.photos.photo_rows import STATES, cells, described, found_by
+from loratui.photos.training_crop import crop_marks, takes_whole
 from loratui.project import Project
 from loratui.screens.concept import ConceptPanel
 from loratui.screens.crop import CropScreen, Placed
 from loratui.screens.step import StepScreen
-from loratui.training_crop import crop_marks, takes_whole
+from loratui.terminal.glyphs import glyphs
+from loratui.terminal.pictures import Mark
 from loratui.widgets.gallery import Tile
 from loratui.widgets.inventory_view import InventoryView
 from loratui.widgets.photo_shelf import PhotoShelf

@@ -17,9 +17,9 @@ from engine.advice import guide_says, presets_that_set
 from engine.rundir import RunDir
 from engine.text.sample_prompts import sample_prompts
 from loratui.jobs import Job
-from loratui.overview import measured_pace
 from loratui.project import CONFIG_FILE
 from loratui.recipe import KIND, MAIN_SETTINGS, Setting, all_settings, as_flag
+from loratui.runs.overview import measured_pace
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.presets import PresetsScreen
 from loratui.screens.recipe_plan import Examined, plan_text, told

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from curation.errors import StatedError
 from engine.config import TrainConfig
 from engine.plan import plan, resolve
-from loratui.examined import Pace, machine_rows, plan_rows, time_row
+from loratui.runs.examined import Pace, machine_rows, plan_rows, time_row
 
 if TYPE_CHECKING:
     from engine.preflight import Examination

@@ -17,20 +17,20 @@ from engine.launcher import is_worked_on
 from engine.painting.messages import Previewed
 from engine.rundir import RunDir, find_run, list_runs
 from engine.training.manifest import checkpoint_folders
-from loratui.comparison import Comparison, compare
-from loratui.glyphs import glyphs
 from loratui.jobs import Job
-from loratui.monitor import Monitor
 from loratui.own_command import run_own_command
-from loratui.painting import Easel
 from loratui.project import RUN_SIGNS
-from loratui.sample_grid import sample_rows
+from loratui.runs.comparison import Comparison, compare
+from loratui.runs.monitor import Monitor
+from loratui.runs.painting import Easel
+from loratui.runs.sample_grid import sample_rows
 from loratui.screens.choose import ChooseScreen
 from loratui.screens.results_compare import ComparePane
 from loratui.screens.results_files import FilesPane
 from loratui.screens.results_generate import GeneratePane
 from loratui.screens.results_samples import SamplesPane
 from loratui.screens.step import StepScreen
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column, RowList
 from loratui.widgets.runs_list import RunsList
 

@@ -6,8 +6,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from curation.text import visible
-from loratui.comparison import Comparison, number_rows
-from loratui.sample_grid import SampleRow, pairs, sample_rows, steps_of
+from loratui.runs.comparison import Comparison, number_rows
+from loratui.runs.sample_grid import SampleRow, pairs, sample_rows, steps_of
 from loratui.screens.large_picture import LargePicture, Shown
 from loratui.widgets.gallery import Gallery, Tile
 from loratui.widgets.plot import Line, Plot

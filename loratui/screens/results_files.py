@@ -14,8 +14,8 @@ from engine.results.files import OutputFile, output_files, scp_line
 from engine.results.tools import Tool, first_prompt, tools
 from engine.sizes import gigabytes
 from engine.text.abstractions import run_tokens
-from loratui.glyphs import glyphs
-from loratui.monitor import Monitor
+from loratui.runs.monitor import Monitor
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column, RowList
 
 NONE = "Nothing was exported yet. A run exports at its end; e writes files from a checkpoint."

@@ -20,8 +20,8 @@ from engine.painting.pictures import Picture, parameters, pictures_of
 from engine.painting.request import Request, default_request, problem_of, read_request
 from engine.rundir import RunDir
 from engine.training.manifest import checkpoint_folders
-from loratui.glyphs import glyphs
 from loratui.screens.large_picture import LargePicture, Shown
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.gallery import Gallery, Tile
 from loratui.widgets.picture import PictureView
 

@@ -6,8 +6,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from curation.text import visible
-from loratui.monitor import Monitor
-from loratui.sample_grid import SampleRow, spread, steps_of
+from loratui.runs.monitor import Monitor
+from loratui.runs.sample_grid import SampleRow, spread, steps_of
 from loratui.screens.large_picture import LargePicture, Shown
 from loratui.widgets.gallery import LEAST_WIDTH, Gallery, Tile
 

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from curation.report import Suppression
 from curation.text import visible
-from loratui.findings import WHOLE_SET
+from loratui.photos.findings import WHOLE_SET
 from loratui.widgets.row_list import Cell, Column, RowList
 
 

@@ -14,16 +14,16 @@ from engine.errors import EngineError
 from engine.extras import require
 from engine.rundir import Request
 from engine.sizes import gigabytes
-from loratui.asked import Asked, ask
-from loratui.changes import Changes, changes_since
-from loratui.glyphs import glyphs
 from loratui.jobs import Job, run_in_background
-from loratui.monitor import Monitor
-from loratui.overview import Overview
+from loratui.runs.asked import Asked, ask
+from loratui.runs.changes import Changes, changes_since
+from loratui.runs.monitor import Monitor
+from loratui.runs.overview import Overview
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.large_picture import LargePicture, Shown
 from loratui.screens.page import PageScreen
 from loratui.screens.step import StepScreen
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.gallery import Gallery
 from loratui.widgets.row_list import RowList
 from loratui.widgets.run_view import RunView, Window, sentences

@@ -16,10 +16,10 @@ from textual.strip import Strip
 
 from curation.errors import CurationError
 from curation.text import visible
-from loratui.half_blocks import COLOURS, MOST_BYTES, as_half_blocks
 from loratui.picture_app import PictureApp
-from loratui.pictures import Caption, Mark, Scaler, captions, size_in_words
 from loratui.terminal import kitty
+from loratui.terminal.half_blocks import COLOURS, MOST_BYTES, as_half_blocks
+from loratui.terminal.pictures import Caption, Mark, Scaler, captions, size_in_words
 from loratui.terminal.sixel import sixel
 from loratui.terminal.ways import Way
 

@@ -12,8 +12,8 @@ from textual.widgets import Input
 
 from curation.report import Finding, Report
 from curation.text import visible
-from loratui.findings import Entry, Grouping, Row, keyed, matching, rows
-from loratui.glyphs import glyphs
+from loratui.photos.findings import Entry, Grouping, Row, keyed, matching, rows
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Cell, Column, RowList
 
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "not checked": "dim"}

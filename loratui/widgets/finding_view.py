@@ -12,8 +12,8 @@ from textual.widgets import Static
 
 from curation.report import Finding, Skipped
 from curation.text import visible
-from loratui.findings import WHOLE_SET, Entry, photos_of, rule_name, rule_of, staying
-from loratui.pictures import Mark
+from loratui.photos.findings import WHOLE_SET, Entry, photos_of, rule_name, rule_of, staying
+from loratui.terminal.pictures import Mark
 from loratui.widgets.gallery import LEAST_WIDTH, Gallery, Tile
 from loratui.widgets.picture import PictureView
 

@@ -15,9 +15,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from curation.text import visible
-from loratui.glyphs import glyphs
 from loratui.picture_app import PictureApp
-from loratui.pictures import Mark
+from loratui.terminal.glyphs import glyphs
+from loratui.terminal.pictures import Mark
 from loratui.widgets.drawing import Drawing, Place, centred, draw, place_in
 
 LEAST_WIDTH = 20

@@ -6,8 +6,8 @@ from rich.text import Text
 from textual.widget import Widget
 
 from engine.data.buckets import Size
-from loratui.inventory import Inventory
-from loratui.photo_rows import counted
+from loratui.photos.inventory import Inventory
+from loratui.photos.photo_rows import counted
 
 LABEL_WIDTH = 9
 MOST_LISTED = 4

@@ -3,9 +3,9 @@
 from rich.text import Text
 from textual.widget import Widget
 
-from loratui.glyphs import glyphs
 from loratui.jobs import Job
-from loratui.live import duration
+from loratui.runs.live import duration
+from loratui.terminal.glyphs import glyphs
 
 REFRESH_SECONDS = 0.5
 BAR_WIDTH = 20

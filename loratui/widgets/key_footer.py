@@ -9,7 +9,7 @@ from textual.app import App
 from textual.screen import Screen
 from textual.widget import Widget
 
-from loratui.keymap import key_name
+from loratui.user.keymap import key_name
 
 MOST_KEYS = 8
 GAP = 2

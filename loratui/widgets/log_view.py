@@ -9,7 +9,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from loratui.glyphs import glyphs
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.lines import Lines
 
 SIGN_WIDTH = 2

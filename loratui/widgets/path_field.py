@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from loratui.jobs import Job, run_in_background
-from loratui.path_completion import Completion, complete
+from loratui.photos.path_completion import Completion, complete
 from loratui.widgets.row_list import Column, RowList
 
 LOOK_SECONDS = 0.15

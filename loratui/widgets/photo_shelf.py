@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from loratui.photo_rows import COLUMNS, STATES
+from loratui.photos.photo_rows import COLUMNS, STATES
 from loratui.widgets.gallery import Gallery, Tile
 from loratui.widgets.row_list import Cell, RowList
 

@@ -10,7 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from loratui.picture_app import PictureApp
-from loratui.pictures import Mark
+from loratui.terminal.pictures import Mark
 from loratui.widgets.drawing import Drawing, Picture, Place, centred, draw, place_in
 
 __all__ = ["Mark", "PictureView"]

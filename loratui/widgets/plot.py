@@ -8,9 +8,9 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual.strip import Strip
 
-from loratui.axes import Axis, axis_of, steps_between
-from loratui.braille import BLANK, Pattern, Point, Range, place, plot
-from loratui.glyphs import glyphs
+from loratui.runs.axes import Axis, axis_of, steps_between
+from loratui.terminal.braille import BLANK, Pattern, Point, Range, place, plot
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.lines import Lines
 
 LABEL_WIDTH = 9  # with the axis

@@ -4,7 +4,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from loratui.glyphs import glyphs
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.lines import Lines
 
 

@@ -12,11 +12,11 @@ from textual.widgets import Static
 
 from curation.text import visible
 from engine.curves import SMOOTHING_STEPS, SMOOTHINGS, Curve, Measured
-from loratui.braille import Pattern, Range
-from loratui.glyphs import glyphs
-from loratui.live import duration
-from loratui.monitor import WARNING, Monitor
 from loratui.project import RUN_SIGNS
+from loratui.runs.live import duration
+from loratui.runs.monitor import WARNING, Monitor
+from loratui.terminal.braille import Pattern, Range
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.figures import Figure, Figures
 from loratui.widgets.log_view import LogView
 from loratui.widgets.plot import AxisMark, Line, Plot

@@ -12,11 +12,11 @@ from textual.widgets import Static
 from curation.text import visible
 from engine.rundir import list_runs
 from engine.sizes import gigabytes
-from loratui.glyphs import glyphs
 from loratui.jobs import Job, run_in_background
-from loratui.live import duration
-from loratui.overview import Overview, overview
 from loratui.project import RUN_SIGNS
+from loratui.runs.live import duration
+from loratui.runs.overview import Overview, overview
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column, RowList
 
 SECONDS = 3.0  # between two looks

@@ -4,7 +4,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from loratui.monitor import Monitor
+from loratui.runs.monitor import Monitor
 from loratui.widgets.gallery import LEAST_WIDTH, Gallery, Tile
 
 

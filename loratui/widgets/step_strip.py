@@ -7,8 +7,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from loratui.glyphs import glyphs
 from loratui.project import Standing
+from loratui.terminal.glyphs import glyphs
 
 STEPS = {
     "photos": "Photos",

@@ -10,8 +10,8 @@ from tests.run_events import step
 
 def curve_of(values: list[float]) -> Curve:
     curve = Curve()
-    for step, value in enumerate(values, start=1):
-        curve.add(step, value)
+    for number, value in enumerate(values, start=1):
+        curve.add(number, value)
     return curve
 
 

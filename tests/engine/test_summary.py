@@ -128,7 +128,9 @@ def test_without_a_summary_few_of_very_many_steps_are_decoded_and_everything_els
     steps = [event.step for event in seen if isinstance(event, Step)]
     assert steps[0] < 20 and steps[-TIMED_STEPS:] == list(range(total + 1 - TIMED_STEPS, total + 1))
     thin, whole = read(run).curves, 1000 / (1000 + total)
-    assert thin.losses.mean().value == pytest.approx(whole, rel=0.02), "a step that was read stands for those passed over"
+    assert thin.losses.mean().value == pytest.approx(whole, rel=0.02), (
+        "a step that was read stands for those passed over"
+    )
 
 
 def test_what_is_held_and_stored_is_bounded(run: RunDir) -> None:

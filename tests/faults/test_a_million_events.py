@@ -11,7 +11,7 @@ from engine.curves import MOST_POINTS
 from engine.events import Pivot, Started, Warned, decode, encode
 from engine.rundir import RunDir
 from engine.summary import Summary
-from loratui.monitor import Monitor
+from loratui.runs.monitor import Monitor
 from tests.faults.checks import as_listed
 from tests.faults.conftest import Record
 from tests.loratui.made_runs import made_run, step

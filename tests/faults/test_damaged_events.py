@@ -17,8 +17,8 @@ from engine.config import TrainConfig
 from engine.events import FITS, TYPES, Event, EventWriter, Failed, Finished, Verified, Warned, decode
 from engine.rundir import RunDir, Status, create_run
 from loratui.cli import app
-from loratui.live import film, panels, step_line
-from loratui.monitor import Monitor
+from loratui.runs.live import film, panels, step_line
+from loratui.runs.monitor import Monitor
 from tests.faults.checks import GONE, as_listed
 from tests.faults.conftest import Record
 from tests.loratui.made_runs import rehearsed, started, step

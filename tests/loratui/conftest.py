@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loratui.glyphs import use_glyphs
+from loratui.terminal.glyphs import use_glyphs
 from tests.loratui.program import run_loratui, write_tiny_config
 
 

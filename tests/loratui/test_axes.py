@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loratui.axes import axis_of, steps_between
+from loratui.runs.axes import axis_of, steps_between
 
 numbers = st.lists(st.floats(-1e300, 1e300), max_size=20)
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation import CurationError
-from loratui.batch_edits import OPERATIONS, changed_span
+from loratui.captions.batch_edits import OPERATIONS, changed_span
 
 NAMED = {operation.name: operation for operation in OPERATIONS}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loratui.braille import extent, plot
+from loratui.terminal.braille import extent, plot
 
 
 def dots(lines: list[str]) -> set[tuple[int, int]]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from curation import CurationError
 from curation.captions import Template
-from loratui.concept import (
+from loratui.photos.concept import (
     TEMPLATE_FILE,
     caption_template,
     caption_words,

@@ -15,7 +15,7 @@ from curation.dataset import open_dataset
 from curation.lint import TrainingNeeds, lint
 from engine.mini.judge import likeness, load_judge
 from engine.mini.world import MASCOT
-from loratui.demo_photos import FAR_AWAY, write_demo_photos
+from loratui.photos.demo_photos import FAR_AWAY, write_demo_photos
 from tests.loratui.program import COMMAND, PATIENCE_SECONDS, run_loratui
 
 PLANTED = {

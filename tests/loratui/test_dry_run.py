@@ -9,7 +9,7 @@ import pytest
 
 from engine.config import compose
 from engine.preflight import examine
-from loratui.examined import rows
+from loratui.runs.examined import rows
 from tests.loratui.program import run_loratui, write_tiny_config
 
 TINY = ("--pretrained_model_name_or_path", "tiny", "--resolution", "64", "--instance_prompt", "a photo of TOK")
@@ -85,7 +85,7 @@ import sys
 from pathlib import Path
 from engine.config import compose
 from engine.preflight import examine
-from loratui.examined import as_json, rows
+from loratui.runs.examined import as_json, rows
 flags = {{"data": {{"instance_data_dir": {str(photos)!r}, "resolution": 64}},
           "concept": {{"instance_prompt": "a photo of TOK"}}, "model": {{"pretrained_model_name_or_path": "tiny"}}}}
 found = examine(compose(flags=flags).config, Path({str(tmp_path)!r}))

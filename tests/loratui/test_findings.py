@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.report import Finding, Report, Skipped
-from loratui.findings import keyed, leaving, matching, merged, rows
+from loratui.photos.findings import keyed, leaving, matching, merged, rows
 
 NAMES = st.lists(st.sampled_from(["a.png", "b.png", "c [red].png"]), unique=True, max_size=3).map(tuple)
 FINDINGS = st.builds(

@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from benchmarks.tui_terminal import PtyTerminal
-from loratui.pictures import Mark, Scaler
+from loratui.terminal.pictures import Mark, Scaler
 from loratui.widgets.gallery import Gallery, Tile
 from tests.loratui.tui import screen_text, wait_for
 
@@ -200,7 +200,7 @@ async def test_a_file_that_changed_is_drawn_again(tmp_path: Path) -> None:
 SHOW = """
 import sys
 from pathlib import Path
-from loratui.driver import QuietDriver
+from loratui.terminal.driver import QuietDriver
 from loratui.picture_app import PictureApp
 from loratui.terminal.probe import Terminal
 from loratui.widgets.gallery import Gallery, Tile

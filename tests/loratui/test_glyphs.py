@@ -8,9 +8,9 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from loratui.glyphs import ASCII, UNICODE, glyphs, use_glyphs
+from loratui.terminal.glyphs import ASCII, UNICODE, glyphs, use_glyphs
 
-SAYS = "from loratui.glyphs import glyphs; print(glyphs().is_ascii)"
+SAYS = "from loratui.terminal.glyphs import glyphs; print(glyphs().is_ascii)"
 
 
 @pytest.mark.parametrize("glyph_set", [UNICODE, ASCII])

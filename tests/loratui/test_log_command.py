@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from engine.rundir import Status
-from loratui.log_follower import LogFollower
+from loratui.runs.log_follower import LogFollower
 from tests.loratui.made_runs import made_run
 from tests.loratui.program import COMMAND, run_loratui, wait_until
 

@@ -28,7 +28,7 @@ from engine.events import (
     Warned,
 )
 from engine.rundir import RunDir, Status, create_run
-from loratui.monitor import MOST_FILES, MOST_MESSAGES, Monitor
+from loratui.runs.monitor import MOST_FILES, MOST_MESSAGES, Monitor
 
 
 @pytest.fixture

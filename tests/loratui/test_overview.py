@@ -8,7 +8,7 @@ import pytest
 from engine.config import TrainConfig, compose
 from engine.events import Phase, Progress
 from engine.rundir import State, Status, create_run
-from loratui.overview import overview
+from loratui.runs.overview import overview
 from tests.loratui.made_runs import TOTAL, made_run, rehearsed, started, step
 from tests.loratui.program import run_loratui, runs_json
 

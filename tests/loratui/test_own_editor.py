@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation import CurationError
-from loratui.own_editor import as_text, edit_captions, edited_captions, editor_command
+from loratui.captions.own_editor import as_text, edit_captions, edited_captions, editor_command
 
 NAMES = st.text(min_size=1, max_size=12).filter(lambda name: name == name.strip() and "\\" not in name)
 CAPTIONS = st.dictionaries(NAMES, st.text(max_size=40) | st.sampled_from(["== a.png", "=== x", "\n\n", "# no comment"]))

@@ -18,9 +18,9 @@ from textual.app import App, ComposeResult
 
 from benchmarks.tui_terminal import PtyTerminal
 from curation.errors import CurationError
-from loratui.half_blocks import MOST_BYTES, as_half_blocks
-from loratui.pictures import BRIGHT, DARK, Mark, Scaler, captions
 from loratui.terminal import kitty
+from loratui.terminal.half_blocks import MOST_BYTES, as_half_blocks
+from loratui.terminal.pictures import BRIGHT, DARK, Mark, Scaler, captions
 from loratui.terminal.sixel import sixel
 from loratui.widgets.picture import PictureView
 from tests.loratui.tui import screen_text, wait_for
@@ -321,7 +321,7 @@ from pathlib import Path
 from textual.screen import ModalScreen
 from textual.widgets import Static
 from loratui.picture_app import PictureApp
-from loratui.pictures import Mark
+from loratui.terminal.pictures import Mark
 from loratui.terminal.probe import Terminal
 from loratui.widgets.picture import PictureView
 

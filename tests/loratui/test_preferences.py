@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from curation.errors import StatedError
-from loratui.keymap import TAKEN, actions_of, checked_keymap, key_name, owners
-from loratui.preferences import Preferences, PreferencesError, load_preferences, preferences_file, save_theme
+from loratui.user.keymap import TAKEN, actions_of, checked_keymap, key_name, owners
+from loratui.user.preferences import Preferences, PreferencesError, load_preferences, preferences_file, save_theme
 from tests.loratui.program import run_loratui
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from loratui.slurm import batch_script
+from loratui.runs.slurm import batch_script
 from tests.loratui.program import run_loratui
 
 ODD_PROMPT = 'a photo of TOK, $(touch /tmp/never) `it\'s` "quoted" {braces}'

@@ -12,7 +12,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from curation.dataset import Photo, open_dataset, save_captions
-from loratui.caption_states import STATES, CaptionReader, State
+from loratui.captions.caption_states import STATES, CaptionReader, State
 from loratui.recipe import Recipe
 from loratui.screens.captions import CaptionsScreen
 from loratui.widgets.caption_area import CaptionArea

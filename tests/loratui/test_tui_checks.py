@@ -208,7 +208,9 @@ def add_large_photos(photos: Path) -> None:
     """Photos that take the fastest machine seconds to check."""
     with Image.open(photos / "cat.png") as cat:
         for number in range(12):
-            ImageOps.expand(cat.resize((2000 + number, 1400)), 50).save(photos / f"framed {number}.png", compress_level=1)
+            ImageOps.expand(cat.resize((2000 + number, 1400)), 50).save(
+                photos / f"framed {number}.png", compress_level=1
+            )
 
 
 async def test_findings_come_while_others_are_looked_for_and_the_cursor_stays(photos: Path) -> None:

@@ -17,12 +17,12 @@ from benchmarks.tui_terminal import PtyTerminal
 from curation.dataset import open_dataset
 from curation.errors import StatedError
 from loratui.app import ANSI_THEME, LoratuiApp
-from loratui.ascii_filter import in_ascii
-from loratui.crash import MOST_REPORTS, write_crash_report
-from loratui.preferences import Preferences, Ui, load_preferences
 from loratui.project import Project
 from loratui.screens.too_small import TooSmallScreen
-from loratui.user_folders import state_folder
+from loratui.terminal.ascii_filter import in_ascii
+from loratui.user.crash import MOST_REPORTS, write_crash_report
+from loratui.user.preferences import Preferences, Ui, load_preferences
+from loratui.user.user_folders import state_folder
 from loratui.widgets.key_footer import KeyFooter
 from loratui.widgets.row_list import RowList
 from loratui.widgets.step_strip import StepStrip

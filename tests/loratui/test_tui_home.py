@@ -12,10 +12,10 @@ from textual.widgets import Input
 
 from loratui.app import LoratuiApp
 from loratui.machine import gpu_facts
-from loratui.path_completion import complete
+from loratui.photos.path_completion import complete
 from loratui.project import Project
-from loratui.recent import MOST_KEPT, forget_folder, recent_file, recent_folders, remember_folder
 from loratui.recipe import Setting
+from loratui.user.recent import MOST_KEPT, forget_folder, recent_file, recent_folders, remember_folder
 from tests.loratui.made_runs import made_run, started, step
 from tests.loratui.tui import NARROW, WIDE, go, screen_text, sees, wait_for
 

@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from curation.dataset import exclude, open_dataset, place_crops, save_captions
 from curation.journal import history
-from loratui.concept import TEMPLATE_FILE
+from loratui.photos.concept import TEMPLATE_FILE
 from loratui.recipe import KIND, Setting
 from loratui.screens.concept import ConceptPanel
 from loratui.screens.crop import CropScreen

@@ -21,7 +21,7 @@ from engine.painting.request import Request
 from engine.rundir import RunDir, Status
 from loratui.app import LoratuiApp
 from loratui.project import Project
-from loratui.sample_grid import SampleRow, pairs, spread
+from loratui.runs.sample_grid import SampleRow, pairs, spread
 from loratui.widgets.gallery import Gallery
 from loratui.widgets.row_list import RowList
 from tests import run_events

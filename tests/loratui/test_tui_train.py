@@ -33,10 +33,10 @@ from engine.plan import resolve
 from engine.rundir import LORA_FILE, RunDir, Status, create_run
 from engine.training.manifest import OPTIMIZER, STATE, write_manifest
 from loratui.app import LoratuiApp
-from loratui.glyphs import use_glyphs
-from loratui.monitor import Monitor
 from loratui.project import Project
+from loratui.runs.monitor import Monitor
 from loratui.screens.train import TrainScreen
+from loratui.terminal.glyphs import use_glyphs
 from loratui.widgets.picture import PictureView
 from loratui.widgets.row_list import RowList
 from loratui.widgets.run_view import PANELS, RunView

@@ -25,8 +25,8 @@ from engine.models.names import give_name
 from engine.rundir import RunDir, Status, create_run
 from engine.training.weights import write_safetensors
 from loratui.cli import app, main
-from loratui.live import panels
-from loratui.monitor import Monitor
+from loratui.runs.live import panels
+from loratui.runs.monitor import Monitor
 
 # Markup of rich and Textual, CSI, OSC 0 and 8, DCS, C1, direction marks, bell, line ends, BOM, a deletion.
 EVIL = (

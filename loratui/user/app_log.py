@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from curation.redaction import redacted
-from loratui.user_folders import state_folder
+from loratui.user.user_folders import state_folder
 
 Severity = Literal["information", "warning", "error"]
 

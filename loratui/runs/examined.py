@@ -11,7 +11,7 @@ from engine.config import TrainConfig
 from engine.plan import Plan, trains_text
 from engine.sizes import gigabytes
 from engine.text.sample_prompts import sample_prompts
-from loratui.live import duration
+from loratui.runs.live import duration
 
 if TYPE_CHECKING:  # 80 ms, with numpy
     from engine.preflight import Examination

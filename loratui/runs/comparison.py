@@ -7,8 +7,8 @@ from engine.comparison import run_differences
 from engine.config import TrainConfig
 from engine.differences import Difference
 from engine.rundir import RunDir
-from loratui.live import duration
-from loratui.monitor import Monitor
+from loratui.runs.live import duration
+from loratui.runs.monitor import Monitor
 
 
 @dataclass(frozen=True)

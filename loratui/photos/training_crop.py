@@ -5,7 +5,7 @@ from functools import cache
 from curation.crops import Focus
 from engine.data.buckets import MIDDLE, Crop, Size, covering_size, crop_around, crop_sizes, nearest_size
 from engine.settings import DataSection
-from loratui.pictures import Mark
+from loratui.terminal.pictures import Mark
 
 LEAST_ROOM = 0.02
 """Share of a side: with less than that around it, a crop takes the photo whole, and cannot be moved."""

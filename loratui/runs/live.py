@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.rundir import RunDir
-from loratui.braille import Point, extent, plot
-from loratui.glyphs import glyphs
-from loratui.half_blocks import Shown, places_in_a_row, shows_pictures, side_by_side
-from loratui.monitor import Monitor
+from loratui.runs.monitor import Monitor
+from loratui.terminal.braille import Point, extent, plot
+from loratui.terminal.glyphs import glyphs
+from loratui.terminal.half_blocks import Shown, places_in_a_row, shows_pictures, side_by_side
 
 REFRESH_SECONDS = 0.5
 PLOT_HEIGHT = 7

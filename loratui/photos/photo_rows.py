@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from curation.dataset import Photo
 from curation.text import visible
 from engine.settings import DataSection
-from loratui.glyphs import glyphs
-from loratui.inventory import PhotoFile
-from loratui.training_crop import bucket_of, takes_whole
+from loratui.photos.inventory import PhotoFile
+from loratui.photos.training_crop import bucket_of, takes_whole
+from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column
 
 COLUMNS = (

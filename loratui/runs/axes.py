@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loratui.braille import Range, extent
+from loratui.terminal.braille import Range, extent
 
 NICE = (1, 2, 5, 10)
 LEAST_POSITIVE = 1e-12

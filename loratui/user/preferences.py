@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from curation.errors import StatedError
 from engine.config import nearest
-from loratui.glyphs import Choice
-from loratui.user_folders import config_folder
+from loratui.terminal.glyphs import Choice
+from loratui.user.user_folders import config_folder
 
 Pictures = Literal["auto", "half-blocks", "kitty", "sixel", "off"]
 DEFAULT_THEME = "textual-dark"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.rundir import Request
-from loratui.monitor import Monitor
+from loratui.runs.monitor import Monitor
 
 DOING: dict[Request, str] = {
     "sample": "sample pictures are being made",

@@ -11,7 +11,7 @@ from curation.dataset import Photo
 from curation.report import Kind
 from engine.data.buckets import Size
 from engine.settings import DataSection
-from loratui.training_crop import bucket_of
+from loratui.photos.training_crop import bucket_of
 
 if TYPE_CHECKING:
     from curation.facts.store import Stored

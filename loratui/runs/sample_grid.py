@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config import TrainConfig
-from loratui.monitor import Monitor
+from loratui.runs.monitor import Monitor
 
 
 @dataclass(frozen=True)

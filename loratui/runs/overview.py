@@ -13,7 +13,7 @@ from engine.events import Rehearsed, Started, Step, latest_events
 from engine.rundir import RunDir, Status, list_runs
 from engine.sizes import bytes_in
 from engine.summary import TIMED_STEPS
-from loratui.examined import Pace
+from loratui.runs.examined import Pace
 
 # How far back a step is looked for among what else happened since, so that a long file costs no more than a short one.
 MOST_EVENTS = 2000

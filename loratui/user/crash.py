@@ -11,7 +11,7 @@ from pathlib import Path
 
 from curation.atomic import write_text
 from curation.redaction import redacted
-from loratui.user_folders import state_folder
+from loratui.user.user_folders import state_folder
 
 MOST_REPORTS = 10
 PACKAGES = ("loratui", "textual", "rich", "Pillow", "pydantic", "torch")

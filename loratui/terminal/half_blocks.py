@@ -16,7 +16,7 @@ from rich.text import Text
 
 from curation.errors import CurationError
 from curation.text import visible
-from loratui.glyphs import glyphs
+from loratui.terminal.glyphs import glyphs
 
 LEAST_COLUMNS, MOST_COLUMNS = 24, 32
 """Of a small picture: fewer do not show what it is, more leave no room for a second one."""

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from curation.atomic import write_text
-from loratui.user_folders import state_folder
+from loratui.user.user_folders import state_folder
 
 MOST_KEPT = 30
 

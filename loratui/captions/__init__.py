@@ -1,0 +1,1 @@
+"""Captions as the screens edit them."""

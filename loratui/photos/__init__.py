@@ -1,0 +1,1 @@
+"""What the screens and commands tell of a folder of photos."""
