@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textual.app import App
 from textual.pilot import Pilot
-from textual.widgets._toast import Toast  # their one way to it, or to its text
+from textual.widgets._toast import Toast  # there is no public way to it
 
 from loratui.app import LoratuiApp
 from loratui.keys_in_order import KeysInOrder
@@ -69,8 +69,12 @@ async def sees(pilot: Pilot, *words: str) -> None:
 
 
 def notified(pilot: Pilot) -> str:
-    """What the notifications on the screen say, unwrapped."""
-    return "\n".join(str(toast.render()) for toast in pilot.app.screen.query(Toast))
+    """What one can read in the notifications on the screen, each as one line."""
+    lines = screen_text(pilot).splitlines()
+    regions = [toast.region for toast in pilot.app.screen.query(Toast)]
+    return "\n".join(
+        " ".join(line[box.x + 1 : box.right].strip() for line in lines[box.y : box.bottom]) for box in regions
+    )
 
 
 def screen_text(pilot: Pilot) -> str:
