@@ -105,7 +105,13 @@ def _follow(run: RunDir, config: TrainConfig, emit: Emit, processes: Processes) 
     )
     if step < the_plan.total_steps:
         emit(rehearse(trainer))
-    ending = trainer.train()
+    return _end(trainer.train(), run, config, trainer, models, emit, processes)
+
+
+def _end(
+    ending: Ending, run: RunDir, config: TrainConfig, trainer: Trainer, models: Models, emit: Emit, processes: Processes
+) -> Finished | Stopped | Paused:
+    """What a run leaves: an export, unless it is only paused or was told not to make one."""
     if ending == "paused":
         return Paused(step=trainer.step)
     if ending == "stopped_now" or processes.from_first(partial(run.take_request, "stop_now")):  # during last pictures
