@@ -97,6 +97,7 @@ class Monitor:
         self._summary: Summary | None = None
         self._reading = threading.Lock()
         self._has_new_worker = True
+        self._is_between_workers = False
         self._status: Status | None = None
         self._take_status(run.status())
 
@@ -164,7 +165,7 @@ class Monitor:
     @property
     def eta_seconds(self) -> float | None:
         """Seconds until the last step; None when no step was timed or the run is not going on."""
-        if self.seconds_per_step is None or self.state != "running":
+        if self.seconds_per_step is None or self.state != "running" or self._is_between_workers:
             return None
         return (self.total_steps - self.step) * self.seconds_per_step
 
@@ -209,6 +210,7 @@ class Monitor:
         self.state = status.state
         self.total_steps = self.total_steps or status.total_steps
         if status.state == "died":
+            self._part_from_worker()
             self.outcome = (visible(status.message), f"Its last words are in {visible(str(self.run.log_file))}.")
 
     def _take_config(self) -> None:
@@ -225,6 +227,7 @@ class Monitor:
             case Started():
                 self._start(event)
             case Phase():
+                self._meet_worker()
                 self.phase, self.progress, self._phase_began = visible(event.phase), None, (event.time, 0)
                 self._say(f"{self.phase.replace('_', ' ')} ...")
             case Progress():
@@ -264,9 +267,21 @@ class Monitor:
                 self._say(f"{'verified' if event.ok else 'NOT verified'}: {event.message}")
             case Failed():
                 self.outcome = (visible(event.problem), visible(event.remedy))
+                self._part_from_worker()
                 self._say(f"failed: {event.problem} {event.remedy}")
             case Paused() | Stopped() | Finished():
+                self._part_from_worker()
                 self._say(f"{event.type} at step {event.step}")
+
+    def _part_from_worker(self) -> None:
+        """What it did last is not what the next one does first; its pace is told until then."""
+        self.phase, self.progress, self._is_between_workers = "", None, True
+
+    def _meet_worker(self) -> None:
+        if self._is_between_workers:
+            self._is_between_workers = False
+            self._seconds.clear()
+            self._rehearsed_seconds = None
 
     def _start(self, event: Started) -> None:
         """A resumed run goes back to its checkpoint: what was recorded after it will be recorded anew."""
@@ -278,6 +293,7 @@ class Monitor:
         self.outcome, self.verified, self.progress = None, None, None
         self._seconds.clear()
         self._rehearsed_seconds = None
+        self._is_between_workers = False
         self._has_new_worker = True
         begun = f"goes on at step {event.step}" if event.step else "starts"
         self._say(f"{event.name} {begun} on {event.device}: {event.photos} photos, {event.total_steps} steps")

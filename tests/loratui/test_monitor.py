@@ -16,6 +16,7 @@ from engine.events import (
     Failed,
     Finished,
     MicroBatchHalved,
+    Paused,
     Phase,
     Pivot,
     Progress,
@@ -204,6 +205,21 @@ def test_the_rehearsal_tells_speed_and_remaining_time_until_steps_do(run: RunDir
         write(run, step(1, seconds=2.0))
         monitor.refresh()
         assert (monitor.seconds_per_step, monitor.eta_seconds) == (2.0, 198.0)
+
+
+@pytest.mark.parametrize("end", [Paused(step=40), Failed(problem="Broken.", remedy="Mend it.")])
+def test_of_a_worker_that_is_awaited_nothing_is_told_that_the_last_one_did(run: RunDir, end: Event) -> None:
+    with run.lock():
+        run.write_status(Status(state="running"))
+        write(run, Phase(phase="loading"), started(), Phase(phase="training"), step(40, seconds=2.0))
+        write(run, Phase(phase="exporting"), Progress(phase="exporting", done=1, total=3), end)
+        monitor = Monitor(run)
+        monitor.refresh()
+        assert (monitor.phase, monitor.progress, monitor.seconds_per_step) == ("", None, 2.0)
+        assert monitor.eta_seconds is None
+        write(run, Phase(phase="loading"))
+        monitor.refresh()
+        assert (monitor.phase, monitor.seconds_per_step, monitor.eta_seconds) == ("loading", None, None)
 
 
 def test_a_full_gpu_and_the_class_images_are_told(run: RunDir) -> None:
