@@ -1,24 +1,18 @@
 """What the terminal shows already, and is not sent again: Textual draws a whole widget for one changed cell."""
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 
+from loratui.terminal.pen import PLAIN, Cell, Pen, cells_of
+
 MOVE = re.compile(r"\x1b\[(\d+);(\d+)H")
-STYLE = re.compile(r"\x1b\[[\d;:]*m")
+STYLE = re.compile(r"\x1b\[[\d;]*m")
 HARMLESS = re.compile(r"\x1b\[\?(?:2026|25)[hl]")
 """Begins and ends of a frame, and the cursor's visibility: they change no cell."""
-TOKEN = re.compile(r"(\x1b\[[\d;:]*m)|([^\x1b]+)")
-GROUND = re.compile(r"\x1b\[(?:[123];)*38;(?:2;\d+;\d+;\d+|5;\d+);(48;[\d;]+)m")
-"""A style that shows nothing but its background in a blank: no line under it, not reversed."""
-RESET = "\x1b[0m"
-GAP = 8
-"""So many equal cells between two changed ones cost less than saying where the second one is."""
-
-Cell = tuple[str, str]
-"""The sequence of its style, and its character; "" in the second cell of a wide one."""
+GAP = 4
+"""So many equal cells between two changed ones cost no more than a move to the second one."""
 
 
 class SentCells:
@@ -44,35 +38,39 @@ class SentCells:
         modes = "".join(HARMLESS.findall(data))
         head, *parts = MOVE.split(HARMLESS.sub("", data))
         places = [(int(y), int(x), text.rstrip("\n")) for y, x, text in zip(*[iter(parts)] * 3, strict=True)]
-        news = "".join(self._news(y, x, text) for y, x, text in places)
+        pen = Pen()
+        for y, x, text in places:
+            self._write(pen, y, x, text)
+        pen.reset()
         y, x, text = places[-1]
-        return modes + head + news + ("" if text else f"\x1b[{y};{x}H")  # where the cursor is left
+        return modes + head + pen.sent + ("" if text else f"\x1b[{y};{x}H")  # where the cursor is left
 
-    def _news(self, y: int, x: int, text: str) -> str:
+    def _write(self, pen: Pen, y: int, x: int, text: str) -> None:
+        """Write the news in a piece of a line."""
         line = self._lines.setdefault(y, {})
         if not _is_plain(text):
             for cell in range(x - 1, x + cell_len(STYLE.sub("", text)) + 1):
                 line.pop(cell, None)
-            return f"\x1b[{y};{x}H{text}" if text else ""
-        cells = list(_cells(text))
+            if text:
+                pen.copy(y, x, text)
+            return
+        cells = list(cells_of(text))
         changed = [at for at, cell in enumerate(cells) if line.get(x + at) != cell]
-        sent = []
         for first, last in _runs(changed):
             while first and not cells[first][1]:
                 first -= 1
             while last + 1 < len(cells) and not cells[last + 1][1]:
                 last += 1
             self._note(line, x + first, cells[first : last + 1])
-            sent.append(f"\x1b[{y};{x + first}H{_styled(cells[first : last + 1])}")
-        return "".join(sent)
+            pen.write(y, x + first, cells[first : last + 1])
 
     @staticmethod
-    def _note(line: dict[int, Cell], x: int, cells: list[Cell]) -> None:
+    def _note(line: dict[int, Cell], x: int, cells: Sequence[Cell]) -> None:
         """The cells are sent; half a wide character beside them is wiped by that."""
         end = x + len(cells)
-        if line.get(x, ("", " "))[1] == "":
+        if line.get(x, (PLAIN, " "))[1] == "":
             line.pop(x - 1, None)
-        if line.get(end, ("", " "))[1] == "":
+        if line.get(end, (PLAIN, " "))[1] == "":
             line.pop(end)
         line.update(zip(range(x, end), cells, strict=True))
 
@@ -82,47 +80,15 @@ def _is_plain(text: str) -> bool:
     return text.isascii() or all(character.isascii() or cell_len(character) for character in STYLE.sub("", text))
 
 
-def _cells(text: str) -> Iterator[Cell]:
-    style = ""
-    for switch, characters in TOKEN.findall(text):
-        if switch:
-            style = "" if switch == RESET else switch
-        for character in characters:
-            yield (_ground(style) if character == " " else style), character
-            if not character.isascii() and cell_len(character) == 2:
-                yield style, ""
-
-
-@lru_cache(4096)
-def _ground(style: str) -> str:
-    """The style that a blank has by this one: what is in the colour of the text does not show."""
-    found = GROUND.fullmatch(style)
-    return f"\x1b[{found[1]}m" if found else style
-
-
-def _runs(changed: list[int]) -> Iterator[tuple[int, int]]:
+def _runs(changed: Sequence[int]) -> Iterator[tuple[int, int]]:
     """First and last of the changed cells that are sent together."""
     start = end = None
     for at in changed:
         if start is None or end is None:
             start = at
-        elif at - end > GAP:
+        elif at - end > GAP + 1:
             yield start, end
             start = at
         end = at
     if start is not None and end is not None:
         yield start, end
-
-
-def _styled(cells: list[Cell]) -> str:
-    """The text of cells, with a style's sequence where it begins."""
-    parts: list[str] = []
-    before = ""
-    for style, character in cells:
-        if character == " " and _ground(before) == style:
-            style = before
-        if style != before:
-            parts.append((RESET if before else "") + style)
-        parts.append(character)
-        before = style
-    return "".join(parts) + (RESET if before else "")

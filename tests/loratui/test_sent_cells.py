@@ -1,48 +1,99 @@
 """Cells that show what they should are not sent again, and the screen is the same as if they were."""
 
 import re
+from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loratui.terminal.sent import MOVE, STYLE, SentCells
+from loratui.terminal.sent import SentCells
 
 WIDTH, HEIGHT = 12, 3
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
+GREY, BLACK = "38;2;200;200;200", "48;2;0;0;0"
 
 
 def at(x: int, y: int, text: str) -> str:
     return f"\x1b[{y};{x}H{text}"
 
 
-def screen(data: str) -> dict[tuple[int, int], str]:
-    """What a terminal shows: each cell's style and character; a wide one that is half drawn over leaves a blank."""
-    cells: dict[tuple[int, int], str] = {}
-    x, y, style = 1, 1, PLAIN
-    for part in re.findall(r"\x1b\[[\d;]*[Hm]|[^\x1b]", data):
-        if move := MOVE.fullmatch(part):
-            y, x = int(move[1]), int(move[2])
-        elif STYLE.fullmatch(part):
-            style = part
-        elif part != "\n":
-            width = 2 if part == "猫" else 1
+class Look(NamedTuple):
+    """How a terminal draws a character."""
+
+    bold: bool = False
+    dim: bool = False
+    underlined: bool = False
+    reversed: bool = False
+    colour: str = "default"
+    ground: str = "default"
+
+    def then(self, codes: str) -> "Look":
+        """After a sequence with these codes."""
+        if codes in {"", "0"}:
+            return Look()
+        look = self
+        for code in re.findall(r"[34]8;2;\d+;\d+;\d+|[34]8;5;\d+|\d+", codes):
+            look = look._replace(**LOOKS.get(code, {"colour" if code[0] in "39" else "ground": code}))
+        return look
+
+    def seen(self, character: str) -> object:
+        """What an eye can tell: of a blank its ground, and a line under it."""
+        colour, ground = (self.ground, self.colour) if self.reversed else (self.colour, self.ground)
+        if character == " ":
+            return ground.removeprefix("38;").removeprefix("48;"), self.underlined and colour
+        return character, self
+
+
+LOOKS = {
+    "1": {"bold": True},
+    "2": {"dim": True},
+    "4": {"underlined": True},
+    "7": {"reversed": True},
+    "22": {"bold": False, "dim": False},
+    "24": {"underlined": False},
+    "27": {"reversed": False},
+    "39": {"colour": "default"},
+    "49": {"ground": "default"},
+}
+
+
+def screen(data: str) -> dict[tuple[int, int], object]:
+    """What a terminal shows in each cell; a wide character that is half drawn over leaves a blank."""
+    cells: dict[tuple[int, int], object] = {}
+    x, y, look = 1, 1, Look()
+    for place, forward, codes, character in re.findall(
+        r"\x1b\[(\d+;\d+)H|\x1b\[(\d+)C|\x1b\[([\d;]*)m|([^\x1b\n])", data
+    ):
+        if place:
+            y, x = map(int, place.split(";"))
+        elif forward:
+            x += int(forward)
+        elif character:
+            width = 2 if character == "猫" else 1
             if cells.get((x, y)) == "half":
                 cells[x - 1, y] = "blank"
             if cells.get((x + width, y)) == "half":
                 cells[x + width, y] = "blank"
-            cells[x, y] = style + part
+            cells[x, y] = look.seen(character)
             if width == 2:
                 cells[x + 1, y] = "half"
             x += width
+        else:
+            look = look.then(codes)
     return cells
 
 
+looks = ["31", "44", "7", f"1;{GREY};{BLACK}", f"1;2;{GREY}", f"2;4;31;{BLACK}", f"4;{GREY};44", f"7;{GREY};{BLACK}"]
+styled = st.builds(
+    lambda text, look: f"\x1b[{look}m{text}{PLAIN}" if look else text,
+    st.text("ab 猫", min_size=1, max_size=5),
+    st.sampled_from(["", *looks, f"38;5;200;{BLACK}"]),
+)
 pieces = st.builds(
-    lambda x, y, text, style: at(x, y, f"{style}{text}{PLAIN}"),
+    lambda x, y, texts: at(x, y, "".join(texts)),
     st.integers(1, WIDTH),
     st.integers(1, HEIGHT),
-    st.text("ab猫", min_size=1, max_size=5),
-    st.sampled_from([RED, "\x1b[1;38;2;1;2;3m"]),
+    st.lists(styled, min_size=1, max_size=3),
 )
 frames = st.lists(pieces, min_size=1, max_size=6).map("\n".join)
 
@@ -68,7 +119,7 @@ def test_what_stands_there_is_not_sent_again_and_what_was_drawn_over_is() -> Non
 def test_a_few_equal_cells_between_changed_ones_are_sent_with_them() -> None:
     cells = SentCells()
     cells.unsent(at(1, 1, "." * 40))
-    assert cells.unsent(at(1, 1, "x..x" + "." * 20 + "x" + "." * 15)) == at(1, 1, "x..x") + at(25, 1, "x")
+    assert cells.unsent(at(1, 1, "x..x" + "." * 20 + "x" + "." * 15)) == at(1, 1, "x..x\x1b[20Cx")
 
 
 def test_blanks_are_equal_whatever_the_colour_of_the_text_that_is_not_there() -> None:
@@ -78,6 +129,14 @@ def test_blanks_are_equal_whatever_the_colour_of_the_text_that_is_not_there() ->
     assert cells.unsent(at(4, 1, f"\x1b[4;38;2;1;2;3;{ground} \x1b[0m")) != ""  # underlined
     words = at(1, 1, f"\x1b[38;2;9;9;9;{ground}one two \x1b[0m")
     assert cells.unsent(words) == words
+
+
+def test_of_a_style_only_what_differs_from_the_one_before_is_sent() -> None:
+    cells = SentCells()
+    line = f"\x1b[1;{GREY};{BLACK}ma{PLAIN}\x1b[{GREY};{BLACK}mb{PLAIN}\x1b[31;{BLACK}mc {PLAIN}"
+    assert cells.unsent(at(1, 1, line)) == at(1, 1, f"\x1b[1;{GREY};{BLACK}ma\x1b[22mb\x1b[31mc {PLAIN}")
+    other = at(3, 1, f"{RED}c{PLAIN}") + at(1, 2, f"{RED}d{PLAIN}")
+    assert cells.unsent(other) == at(3, 1, f"{RED}c") + at(1, 2, f"d{PLAIN}")
 
 
 def test_joined_emoji_are_always_sent_whole() -> None:
