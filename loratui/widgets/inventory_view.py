@@ -9,6 +9,7 @@ from engine.data.buckets import Size
 from loratui.photos.inventory import Inventory
 from loratui.photos.photo_rows import counted
 
+NO_FOLDER = "No photos are open.\no: type the path of a folder; 0: the last ones"
 LABEL_WIDTH = 9
 MOST_LISTED = 4
 
@@ -22,18 +23,18 @@ class InventoryView(Widget):
         super().__init__(id="inventory", classes="panel")
         self.border_title = "What is there"
         self._lines: Sequence[tuple[str, str]] = ()
-        self._short: Sequence[str] = ()
+        self._short: Sequence[str] = (NO_FOLDER,)
 
     def show(self, inventory: Inventory | None, trained: int, left_out: int) -> None:
-        """Show the counts of `trained` photos to train on, as far as they were looked at; nothing without a folder."""
+        """Show the counts of `trained` photos to train on, as far as they were looked at."""
         lines = list(_lines(inventory, trained, left_out)) if inventory else []
-        short = _short(inventory, trained, left_out) if inventory else []
+        short = _short(inventory, trained, left_out) if inventory else [NO_FOLDER]
         if (lines, short) != (self._lines, self._short):
             self._lines, self._short = lines, short
             self.refresh()
 
     def render(self) -> Text:
-        if self.size.height < len(self._lines) // 2:
+        if not self._lines or self.size.height < len(self._lines) // 2:
             return Text("\n".join(self._short))
         text = Text()
         for label, words in self._lines:

@@ -72,6 +72,13 @@ async def test_without_a_folder_its_path_is_asked_for_and_opens_it(photos: Path)
         assert isinstance(pilot.app.focused, RowList)
 
 
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_without_a_folder_the_screen_says_how_to_open_one(size: tuple[int, int]) -> None:
+    async with app_on(None).run_test(size=size) as pilot:
+        text = await go(pilot, "escape")
+        assert "No photos are open." in text and "o: type the path of a folder; 0: the last ones" in text
+
+
 async def test_the_path_of_a_folder_is_completed_by_the_right_arrow(photos: Path) -> None:
     async with app_on(None).run_test(notifications=True, size=WIDE) as pilot:
         await write(pilot, "pho")  # the current folder holds it
