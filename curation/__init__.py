@@ -1,20 +1,24 @@
 """Photos and captions: read a folder, judge it, mend it in a copy, and never lose a caption.
 
-Only what is cheap to import is named here; `curation.photo` and `curation.lint` bring Pillow, numpy and opencv.
+What is named here is imported when it is asked for. `curation.photo` and `curation.lint` bring Pillow, numpy, opencv.
 """
 
-from curation.dataset import (
-    PHOTO_SUFFIXES,
-    Dataset,
-    Photo,
-    exclude,
-    include,
-    open_dataset,
-    place_crops,
-    save_captions,
-)
-from curation.errors import CurationError
-from curation.report import Finding, Kind, Report, Severity, Skipped, Verdict
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from curation.dataset import (
+        PHOTO_SUFFIXES,
+        Dataset,
+        Photo,
+        exclude,
+        include,
+        open_dataset,
+        place_crops,
+        save_captions,
+    )
+    from curation.errors import CurationError
+    from curation.report import Finding, Kind, Report, Severity, Skipped, Verdict
 
 __all__ = [
     "PHOTO_SUFFIXES",
@@ -33,3 +37,12 @@ __all__ = [
     "place_crops",
     "save_captions",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Asked by Python for a name that is not here yet; `import curation.errors` alone costs nothing by this."""
+    if name in __all__:
+        for module in ("dataset", "report", "errors"):
+            if hasattr(found := import_module(f"curation.{module}"), name):
+                return getattr(found, name)
+    raise AttributeError(f"module 'curation' has no attribute {name!r}")

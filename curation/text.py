@@ -1,4 +1,4 @@
-"""Text from outside (names, captions, metadata), made safe to show, and counts in words."""
+"""Text from outside (names, captions, metadata), made safe to show; counts and times in words."""
 
 import unicodedata
 
@@ -16,6 +16,16 @@ def visible(text: str) -> str:
 def counted(number: int, word: str) -> str:
     """`1 photo`, `2 photos`; `info` has no plural."""
     return f"{number} {word}" if number == 1 or word == "info" else f"{number} {word}s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 41s, 12m03s or 3h07m."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
 def _spelled(character: str) -> str:

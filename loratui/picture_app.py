@@ -9,9 +9,8 @@ from textual.reactive import reactive
 from curation.errors import StatedError
 from curation.text import visible
 from loratui.terminal.clipboard import copy
-from loratui.terminal.half_blocks import COLOURS
 from loratui.terminal.probe import PLAIN, Terminal
-from loratui.terminal.ways import Choice, Way, chosen, ways_of
+from loratui.terminal.ways import COLOURS, Choice, Way, chosen, ways_of
 
 SHOWN_WIDTH = 30
 """Characters of a copied text that its toast repeats."""

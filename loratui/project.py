@@ -4,7 +4,6 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,13 @@ from curation.atomic import write_text
 from curation.dataset import Dataset, open_dataset
 from curation.errors import CurationError, StatedError
 from curation.hub import photos_folder
-from engine.rundir import RunDir, State
+from engine.rundir import RunDir
 from loratui.captions.saving import Saved, write_captions
 from loratui.photos.repointing import NAMING_KEYS
 from loratui.photos.way_back import WayBack
 from loratui.recipe import KIND, RESOLUTION, TRIGGER, Recipe, Setting
 from loratui.runs.monitor import Monitor
-from loratui.terminal.glyphs import Sign
+from loratui.standing import RUN_SIGNS, VERDICT_SIGNS, WITHOUT_PHOTOS, Standing
 from loratui.user.recent import remember_folder
 
 if TYPE_CHECKING:
@@ -26,26 +25,6 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = Path("lora.toml")
 CHECKED_SETTINGS = (KIND, TRIGGER, RESOLUTION)  # what the checks judge by, besides photos and captions
-
-RUN_SIGNS: dict[State, Sign] = {
-    "queued": "open",
-    "starting": "going",
-    "running": "going",
-    "paused": "attention",
-    "stopped": "attention",
-    "finished": "done",
-    "failed": "blocked",
-    "died": "blocked",
-}
-VERDICT_SIGNS: dict[str, Sign] = {"ready": "done", "attention": "attention", "blocked": "blocked"}
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How far a step is: a sign, and the same in a word."""
-
-    sign: Sign
-    word: str
 
 
 class Project:
@@ -231,13 +210,13 @@ class Project:
 
     def _photos_standing(self) -> Standing:
         if not self.dataset:
-            return Standing("open", "no folder")
+            return WITHOUT_PHOTOS["photos"]
         trained = len(self.dataset.trainable)
         return Standing("done" if trained else "blocked", str(trained) if trained else "all left out")
 
     def _checks_standing(self) -> Standing:
         if not self.report:
-            return Standing("open", "not run")
+            return WITHOUT_PHOTOS["checks"]
         return Standing(VERDICT_SIGNS[self.report.verdict], self.report.verdict)
 
     def _captions_standing(self) -> Standing:
@@ -259,7 +238,7 @@ class Project:
     def _train_standing(self) -> Standing:
         if not self.monitor:
             is_blocked = self._recipe_standing().sign == "blocked"
-            return Standing("blocked", "mend 4 first") if is_blocked else Standing("open", "no run")
+            return Standing("blocked", "mend 4 first") if is_blocked else WITHOUT_PHOTOS["train"]
         return Standing(RUN_SIGNS[self.monitor.state], self.monitor.state)
 
     def _results_standing(self) -> Standing:

@@ -65,8 +65,8 @@ def _print_table(rows: Sequence[Overview]) -> None:
 
 
 def _cells(row: Overview) -> tuple[str, ...]:
+    from curation.text import duration
     from engine.sizes import gigabytes
-    from loratui.runs.live import duration
 
     status = row.status
     return (

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from curation.text import duration
 from engine.comparison import run_differences
 from engine.config import TrainConfig
 from engine.differences import Difference
 from engine.rundir import RunDir
-from loratui.runs.live import duration
 from loratui.runs.monitor import Monitor
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from curation.text import counted
+from curation.text import counted, duration
 from engine.config import TrainConfig
 from engine.plan import Plan, trains_text
 from engine.sizes import gigabytes
 from engine.text.sample_prompts import sample_prompts
-from loratui.runs.live import duration
 
 if TYPE_CHECKING:  # 80 ms, with numpy
     from engine.preflight import Examination

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from curation.text import duration
 from engine.rundir import RunDir
 from loratui.runs.monitor import Monitor
 from loratui.terminal.braille import Point, extent, plot
@@ -76,16 +77,6 @@ def step_line(monitor: Monitor) -> str:
         to_come = "" if monitor.cost_to_come is None else f" of about {monitor.cost + monitor.cost_to_come:.2f}"
         parts.append(f"cost {monitor.cost:.2f}{to_come}")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as 41s, 12m03s or 3h07m."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
 def _screen(monitor: Monitor, console: Console) -> RenderableType:

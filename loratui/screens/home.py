@@ -14,13 +14,12 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from curation.errors import StatedError
-from curation.text import visible
+from curation.text import duration, visible
 from engine.paths import typed_path
 from engine.rundir import RunDir, Status, list_runs
 from loratui.jobs import Job, run_in_background
-from loratui.project import RUN_SIGNS
-from loratui.runs.live import duration
 from loratui.screens.step import StepScreen
+from loratui.standing import RUN_SIGNS
 from loratui.terminal.glyphs import Sign, glyphs
 from loratui.user.recent import RecentFolder, forget_folder, recent_folders
 from loratui.widgets.path_field import PathField

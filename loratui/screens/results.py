@@ -19,7 +19,6 @@ from engine.rundir import RunDir, find_run, list_runs
 from engine.training.manifest import checkpoint_folders
 from loratui.jobs import Job
 from loratui.own_command import run_own_command
-from loratui.project import RUN_SIGNS
 from loratui.runs.comparison import Comparison, compare
 from loratui.runs.monitor import Monitor
 from loratui.runs.painting import Easel
@@ -30,6 +29,7 @@ from loratui.screens.results_files import FilesPane
 from loratui.screens.results_generate import GeneratePane
 from loratui.screens.results_samples import SamplesPane
 from loratui.screens.step import StepScreen
+from loratui.standing import RUN_SIGNS
 from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column, RowList
 from loratui.widgets.runs_list import RunsList

@@ -17,6 +17,7 @@ from rich.text import Text
 from curation.errors import CurationError
 from curation.text import visible
 from loratui.terminal.glyphs import glyphs
+from loratui.terminal.ways import COLOURS
 
 LEAST_COLUMNS, MOST_COLUMNS = 24, 32
 """Of a small picture: fewer do not show what it is, more leave no room for a second one."""
@@ -26,7 +27,6 @@ MOST_BYTES = 32 * 1024
 """That one picture may send: a second on a line of 256 kbit/s."""
 TOLERANCES = (0, 6, 12, 18, 24, 32)
 """By how much a channel of neighbouring cells may differ before a new colour is sent, finest first."""
-COLOURS = {"256", "truecolor", "windows"}
 
 
 @dataclass(frozen=True)

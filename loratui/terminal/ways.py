@@ -6,6 +6,8 @@ from loratui.terminal.probe import Terminal
 
 Way = Literal["half-blocks", "kitty", "sixel", "off"]
 Choice = Literal["auto", "half-blocks", "kitty", "sixel", "off"]
+COLOURS = {"256", "truecolor", "windows"}
+"""The colour systems of rich that a picture can be told in."""
 
 
 def ways_of(terminal: Terminal, has_colours: bool) -> tuple[Way, ...]:

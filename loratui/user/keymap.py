@@ -13,7 +13,6 @@ from textual.keys import format_key
 from textual.screen import ModalScreen
 
 from curation.errors import StatedError
-from engine.config import nearest
 
 # What never reaches the program, or comes as another key.
 TAKEN = {
@@ -124,6 +123,8 @@ def title_of(owner: type[DOMNode]) -> str:
 
 def _problem(id: str, keys: list[str], actions: Mapping[str, KeyedAction]) -> StatedError | None:
     if id not in actions:
+        from engine.config import nearest  # 100 ms, with pydantic
+
         return StatedError(
             f"[keys] {id} is no action{nearest(id, list(actions))}.", "See them all with: loratui config keys"
         )

@@ -1,54 +1,69 @@
 """What a user prefers on every machine's screen: looks and keys, from `config.toml` in their own config folder."""
 
 import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from typing import Any, get_args
 
 from curation.errors import StatedError
-from engine.config import nearest
-from loratui.terminal.glyphs import Choice
+from loratui.terminal.glyphs import Choice as Glyphs
+from loratui.terminal.ways import Choice as Pictures
 from loratui.user.user_folders import config_folder
 
-Pictures = Literal["auto", "half-blocks", "kitty", "sixel", "off"]
 DEFAULT_THEME = "textual-dark"
 
 
-class Table(BaseModel):
-    """A table of the file: an unknown key or a value of another type is an error."""
+@dataclass(frozen=True)
+class Ui:
+    """theme: the colours; `ctrl+p`, then Theme, shows them all.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    glyphs: signs and lines; auto asks the terminal, ascii is for poor fonts.  pictures: how they are drawn; auto asks
+    the terminal.  refresh_seconds: how often a run's screen looks for news.  mouse: whether it acts in the program; off
+    leaves it to the terminal.
+    """
+
+    theme: str = DEFAULT_THEME
+    glyphs: Glyphs = "auto"
+    pictures: Pictures = "auto"
+    refresh_seconds: float = 1.0
+    mouse: bool = True
 
 
-class Ui(Table):
-    theme: str = Field(default=DEFAULT_THEME, description="The colours; `ctrl+p`, then Theme, shows them all.")
-    glyphs: Choice = Field(default="auto", description="Signs and lines: auto asks the terminal; ascii for poor fonts.")
-    pictures: Pictures = Field(default="auto", description="How pictures are drawn: auto asks the terminal.")
-    refresh_seconds: Annotated[float, Field(strict=False, ge=0.2, le=60)] = Field(
-        default=1.0, description="How often a run's screen looks for news."
-    )
-    mouse: bool = Field(default=True, description="Whether the mouse acts; off leaves it to the terminal.")
-
-
-class Preferences(Table):
+@dataclass(frozen=True)
+class Preferences:
     """ui: looks.  keys: by a binding's id, the key or the keys that it gets instead of its own."""
 
-    ui: Ui = Field(default_factory=Ui)
-    keys: dict[str, str | list[str]] = Field(default_factory=dict)
+    ui: Ui = field(default_factory=Ui)
+    keys: Mapping[str, str | list[str]] = field(default_factory=dict)
 
-    @field_validator("keys", mode="before")
-    @classmethod
-    def _flat(cls, keys: Any) -> Any:
-        """TOML reads photos.open = "o" as a table in a table."""
-        if not isinstance(keys, dict):
-            return keys
-        flat: dict[str, Any] = {}
-        for name, value in keys.items():
-            flat |= (
-                {f"{name}.{action}": key for action, key in value.items()} if isinstance(value, dict) else {name: value}
-            )
-        return flat
+
+@dataclass(frozen=True)
+class Fits:
+    """What a value has to be: asked of the value, and in words."""
+
+    asked: Callable[[Any], bool]
+    words: str
+
+
+def one_of(words: tuple[str, ...]) -> Fits:
+    """One of these words."""
+    return Fits(lambda value: value in words, f"one of {', '.join(words)}")
+
+
+# Plain checks, for pydantic takes longer to import than the first screen to draw.
+TABLE = Fits(lambda value: isinstance(value, dict), "a table")
+KEYS = Fits(
+    lambda value: isinstance(value, str) or (isinstance(value, list) and all(isinstance(key, str) for key in value)),
+    "a key or a list of keys",
+)
+UI_VALUES = {
+    "theme": Fits(lambda value: isinstance(value, str), "the name of a theme"),
+    "glyphs": one_of(get_args(Glyphs)),
+    "pictures": one_of(get_args(Pictures)),
+    "refresh_seconds": Fits(lambda value: type(value) in (int, float) and 0.2 <= value <= 60, "from 0.2 to 60"),
+    "mouse": Fits(lambda value: isinstance(value, bool), "true or false"),
+}
 
 
 class PreferencesError(StatedError):
@@ -70,10 +85,11 @@ def load_preferences() -> Preferences:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise PreferencesError(f"{path} cannot be read: {reason}.", "Mend it, or move it away.") from None
-    try:
-        return Preferences.model_validate(tables)
-    except ValidationError as error:
-        raise _refusal(path, error) from None
+    _check("", tables, {"ui": TABLE, "keys": TABLE})
+    looks, keys = tables.get("ui", {}), _flat(tables.get("keys", {}))
+    _check("ui.", looks, UI_VALUES)
+    _check("keys.", keys, dict.fromkeys(keys, KEYS))
+    return Preferences(Ui(**looks), keys)
 
 
 def save_theme(theme: str) -> None:
@@ -95,13 +111,23 @@ def save_theme(theme: str) -> None:
         ) from None
 
 
-def _refusal(path: Path, error: ValidationError) -> PreferencesError:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        table = Preferences if len(first["loc"]) == 1 else Ui
-        near = nearest(str(first["loc"][-1]), list(table.model_fields))
-        return PreferencesError(f"{path} has an unknown key {where}{near}.", "Take it out, or mend its name.")
-    return PreferencesError(
-        f"{path}: {where} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}.", "Mend the value."
-    )
+def _flat(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """TOML reads photos.open = "o" as a table in a table."""
+    flat: dict[str, Any] = {}
+    for name, value in keys.items():
+        is_table = isinstance(value, dict)
+        flat |= {f"{name}.{action}": key for action, key in value.items()} if is_table else {name: value}
+    return flat
+
+
+def _check(prefix: str, table: Mapping[str, Any], known: Mapping[str, Fits]) -> None:
+    """Raise PreferencesError for the first key that is not known, or whose value does not fit."""
+    path = preferences_file()
+    for key, value in table.items():
+        if key not in known:
+            from engine.config import nearest  # 100 ms, with pydantic
+
+            near = nearest(key, list(known))
+            raise PreferencesError(f"{path} has an unknown key {prefix}{key}{near}.", "Take it out, or mend its name.")
+        if not known[key].asked(value):
+            raise PreferencesError(f"{path}: {prefix}{key} is {value!r}, not {known[key].words}.", "Mend the value.")

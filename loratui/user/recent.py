@@ -5,9 +5,7 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field, TypeAdapter
+from typing import Any
 
 from curation.atomic import write_text
 from loratui.user.user_folders import state_folder
@@ -21,15 +19,12 @@ class RecentFolder:
 
     path: str
     photos: int
-    opened: Annotated[float, Field(ge=0, lt=1e12)]
+    opened: float
     runs_dir: str
 
     @property
     def is_there(self) -> bool:
         return Path(self.path).is_dir()
-
-
-STORED = TypeAdapter(list[RecentFolder])
 
 
 def recent_file() -> Path:
@@ -40,7 +35,7 @@ def recent_file() -> Path:
 def recent_folders() -> list[RecentFolder]:
     """Most recent first; none where nothing was remembered or the file is damaged."""
     try:
-        return STORED.validate_python(json.loads(recent_file().read_text("utf-8"))["folders"])
+        return [_read(**stored) for stored in json.loads(recent_file().read_text("utf-8"))["folders"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
@@ -60,3 +55,10 @@ def forget_folder(path: str) -> None:
 def _write(folders: list[RecentFolder]) -> None:
     with contextlib.suppress(OSError):
         write_text(recent_file(), json.dumps({"version": 1, "folders": [asdict(each) for each in folders]}) + "\n")
+
+
+def _read(path: Any, photos: Any, opened: Any, runs_dir: Any, **_: Any) -> RecentFolder:
+    """A folder as the file holds it. Raises ValueError for one that is none."""
+    if not (isinstance(path, str) and isinstance(runs_dir, str) and isinstance(photos, int) and 0 <= opened < 1e12):
+        raise ValueError(path)
+    return RecentFolder(path, photos, opened, runs_dir)

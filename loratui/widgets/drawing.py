@@ -18,10 +18,10 @@ from curation.errors import CurationError
 from curation.text import visible
 from loratui.picture_app import PictureApp
 from loratui.terminal import kitty
-from loratui.terminal.half_blocks import COLOURS, MOST_BYTES, as_half_blocks
+from loratui.terminal.half_blocks import MOST_BYTES, as_half_blocks
 from loratui.terminal.pictures import Caption, Mark, Scaler, captions, size_in_words
 from loratui.terminal.sixel import sixel
-from loratui.terminal.ways import Way
+from loratui.terminal.ways import COLOURS, Way
 
 LABEL_STYLE = Style(color="#000000", bgcolor="#ffd600", bold=True)
 SCALER = Scaler()

@@ -3,8 +3,8 @@
 from rich.text import Text
 from textual.widget import Widget
 
+from curation.text import duration
 from loratui.jobs import Job
-from loratui.runs.live import duration
 from loratui.terminal.glyphs import glyphs
 
 REFRESH_SECONDS = 0.5

@@ -10,11 +10,10 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from curation.text import visible
+from curation.text import duration, visible
 from engine.curves import SMOOTHING_STEPS, SMOOTHINGS, Curve, Measured
-from loratui.project import RUN_SIGNS
-from loratui.runs.live import duration
 from loratui.runs.monitor import WARNING, Monitor
+from loratui.standing import RUN_SIGNS
 from loratui.terminal.braille import Pattern, Range
 from loratui.terminal.glyphs import glyphs
 from loratui.widgets.figures import Figure, Figures

@@ -9,13 +9,12 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from curation.text import visible
+from curation.text import duration, visible
 from engine.rundir import list_runs
 from engine.sizes import gigabytes
 from loratui.jobs import Job, run_in_background
-from loratui.project import RUN_SIGNS
-from loratui.runs.live import duration
 from loratui.runs.overview import Overview, overview
+from loratui.standing import RUN_SIGNS
 from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column, RowList
 

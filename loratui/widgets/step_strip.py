@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from loratui.project import Standing
+from loratui.standing import Standing
 from loratui.terminal.glyphs import glyphs
 
 STEPS = {

@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from curation.text import duration
 from engine.config import TrainConfig
 from engine.events import EventWriter, Finished, Phase, Pivot, Sample, Started, Step, Warned
 from engine.rundir import RunDir, Status, create_run
 from loratui.runs import live
-from loratui.runs.live import duration, panels, show_lines, show_panels
+from loratui.runs.live import panels, show_lines, show_panels
 from loratui.runs.monitor import Monitor
 from tests.loratui.program import run_in_a_terminal, run_loratui
 
