@@ -32,6 +32,12 @@ def complete(text: str) -> Completion:
     return Completion(f"{parent}{common}{'/' if len(folders) == 1 else ''}", tuple(folders))
 
 
+def begun_anew(text: str) -> str:
+    """The path that was begun last: after `//` or `/~/`, as editors take what is typed or pasted behind another."""
+    begin = max(text.rfind("//"), text.rfind("/~/"))
+    return text[begin + 1 :]
+
+
 def _fits(name: str, begun: str) -> bool:
     return name.startswith(begun) and (begun.startswith(".") or not name.startswith("."))
 

@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from loratui.jobs import Job, run_in_background
-from loratui.photos.path_completion import Completion, complete
+from loratui.photos.path_completion import Completion, begun_anew, complete
 from loratui.widgets.row_list import Column, RowList
 
 LOOK_SECONDS = 0.15
@@ -76,10 +76,15 @@ class PathField(Vertical):
         event.stop()
         self._timer.stop()
         self._timer = self.set_timer(LOOK_SECONDS, self._look)
+        path = begun_anew(event.value)
+        if path != event.value:
+            before = event.input.cursor_position
+            event.input.value = path
+            event.input.cursor_position = max(before - len(event.value) + len(path), 0)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.post_message(self.Submitted(event.value.strip()))
+        self.post_message(self.Submitted(begun_anew(event.value.strip())))
 
     def on_path_input_completion_wanted(self) -> None:
         self._look(and_type=True)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual import events
 from textual.widgets import Input
 
 from loratui.app import LoratuiApp
 from loratui.machine import gpu_facts
-from loratui.photos.path_completion import complete
+from loratui.photos.path_completion import begun_anew, complete
 from loratui.project import Project
 from loratui.recipe import Setting
 from loratui.user.recent import MOST_KEPT, forget_folder, recent_file, recent_folders, remember_folder
@@ -118,6 +119,22 @@ async def test_a_path_is_completed_with_tab_and_opened_with_enter(photos: Path, 
         await sees(pilot, "astronaut.png")
 
 
+@pytest.mark.parametrize("is_pasted", [True, False])
+async def test_a_whole_path_behind_the_one_that_is_offered_is_the_path(photos: Path, is_pasted: bool) -> None:
+    app = home()
+    async with app.run_test(notifications=True, size=NARROW) as pilot:
+        await go(pilot, "o")
+        if is_pasted:
+            app.post_message(events.Paste(str(photos)))
+            await go(pilot)
+        else:
+            await go(pilot, *str(photos))
+        field = app.screen.query_one(Input)
+        assert (field.value, field.cursor_position) == (str(photos), len(str(photos)))
+        await go(pilot, "enter")
+        assert app.current_mode == "photos" and app.project.dataset and app.project.dataset.root == photos
+
+
 async def test_a_candidate_is_taken_from_the_list(tmp_path: Path) -> None:
     for name in ("ada", "adam", "bo"):
         (tmp_path / "many" / name).mkdir(parents=True)
@@ -196,6 +213,29 @@ def test_a_path_is_completed_as_far_as_all_agree(tmp_path: Path) -> None:
     assert complete(f"{tmp_path}/").folders == ("portraits-ada", "portraits-bo")
     assert complete(f"{tmp_path}/.h").text == f"{tmp_path}/.hidden/"
     assert complete(f"{tmp_path}/x").text == f"{tmp_path}/x"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("/here//photos/of", "/photos/of"),
+        ("/here/~/photos", "~/photos"),
+        ("~/here//photos", "/photos"),
+        ("/a//b/~/c//d", "/d"),
+        ("file:///photos", "/photos"),
+        ("//", "/"),
+        ("/here/~backup/x~/y", "/here/~backup/x~/y"),
+        ("here/~", "here/~"),
+    ],
+)
+def test_what_is_typed_behind_a_path_begins_anew(text: str, path: str) -> None:
+    assert begun_anew(text) == path
+
+
+@given(st.text("/~ab"))
+def test_what_was_begun_last_is_the_end_of_the_text_and_begins_nothing_anew(text: str) -> None:
+    path = begun_anew(text)
+    assert text.endswith(path) and begun_anew(path) == path
 
 
 def test_one_s_home_stays_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
