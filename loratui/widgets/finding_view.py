@@ -12,7 +12,8 @@ from textual.widgets import Static
 
 from curation.report import Finding, Skipped
 from curation.text import visible
-from loratui.photos.findings import WHOLE_SET, Entry, photos_of, rule_name, rule_of, staying
+from loratui.photos.findings import WHOLE_SET, Entry, photos_of, rule_name, staying
+from loratui.picture_app import PictureApp
 from loratui.terminal.pictures import Mark
 from loratui.widgets.gallery import LEAST_WIDTH, Gallery, Tile
 from loratui.widgets.picture import PictureView
@@ -20,10 +21,10 @@ from loratui.widgets.picture import PictureView
 REST_SECONDS = 0.08
 """A cursor that runs down a list sends no picture and no text for the lines that it only passes."""
 
-MOST_MESSAGES = 8
-"""Of a group: what its other findings say stands with each of them."""
+MOST_MESSAGES = 3
+"""Of a group: what its other findings say, and what to do about them, stands with each of them."""
 
-MOST_NAMED = 8
+MOST_NAMED = 4
 """Photos in the words; the rest are beside them."""
 
 MOST_TILES = 200
@@ -37,7 +38,10 @@ Place = Callable[[Finding, str], Path]
 
 
 class FindingView(Vertical):
-    """One photo large, several side by side, none for a finding about the whole set; the words below."""
+    """One photo large, several side by side, none for a finding about the whole set; the words below.
+
+    The words are few, for all of them are sent with each move of the list's cursor: `explain` says why it matters.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "screen.step_out", "Back", show=False, id="finding.back", tooltip="Back to the list"),
@@ -50,14 +54,15 @@ class FindingView(Vertical):
         yield PictureView(id="finding-picture")
         yield Gallery(id="finding-photos")
         with VerticalScroll(id="finding-words", can_focus=True):
-            yield Static(id="finding-message", markup=False)
-            yield Static(id="finding-facts", markup=False)
-            yield Static(id="finding-rule", markup=False)
+            yield Static(markup=False)
 
     def on_mount(self) -> None:
         self.border_title = "What it means"
-        self._show_photos([], lambda finding, name: Path(name))
+        self.border_subtitle = "e explains the rule"
+        self._tiles: list[Tile] = []
         self._rest = self.set_timer(REST_SECONDS, lambda: None)
+        if isinstance(self.app, PictureApp):
+            self.watch(self.app, "picture_way", self._show_photos, init=False)
 
     def show(self, entries: Sequence[Entry], place: Place, photo: str | None = None) -> None:
         """Show these entries of a report, one or a group, as soon as no others are asked for.
@@ -65,53 +70,49 @@ class FindingView(Vertical):
         photo: the only one to show, if there is one.
         """
         self._rest.stop()
-        self._rest = self.set_timer(REST_SECONDS, lambda: self._show(entries, place, photo))
+        self._rest = self.set_timer(REST_SECONDS, lambda: self._show(_words(entries), _tiles(entries, place, photo)))
 
     def say(self, text: str) -> None:
         """A sentence where there is no finding to show."""
         self._rest.stop()
-        self._show_photos([], lambda finding, name: Path(name))
-        self._write(Text(text), Text(), Text())
+        self._show(Text(text), [])
 
     def focus_next_pane(self) -> None:
         """Let the keys move among photos, or the words where there are no several photos."""
         gallery = self.query_one(Gallery)
         (gallery if self.has_class("-several") else self.query_one("#finding-words", VerticalScroll)).focus()
 
-    def _show(self, entries: Sequence[Entry], place: Place, photo: str | None) -> None:
-        self._show_photos([entry for entry in entries if isinstance(entry, Finding)], place, photo)
-        explanations = {entry.code: rule_of(entry).explanation for entry in entries}
-        explained = next(iter(explanations.values())) if len(explanations) == 1 else ""
-        if len(entries) == 1:
-            self._write(_message(entries[0]), _facts(entries[0]), Text(f"\n{explained}", style="dim"))
-        else:
-            self._write(_summary(entries), Text(), Text(f"\n{explained}", style="dim"))
-
-    def _write(self, message: Text, facts: Text, rule: Text) -> None:
-        for name, text in (("message", message), ("facts", facts), ("rule", rule)):
-            widget = self.query_one(f"#finding-{name}", Static)
-            if widget.content != text:
-                widget.update(text)
-                widget.display = bool(text.plain)
+    def _show(self, words: Text, tiles: list[Tile]) -> None:
+        self._tiles = tiles
+        self._show_photos()
+        widget = self.query_one(Static)
+        if widget.content != words:
+            widget.update(words)
         self.query_one("#finding-words", VerticalScroll).scroll_home(animate=False)
 
-    def _show_photos(self, findings: Sequence[Finding], place: Place, only: str | None = None) -> None:
-        of_photo: dict[Path, list[Finding]] = {}
-        names: dict[Path, str] = {}
-        for finding in findings:
-            for name in (only,) if only else finding.photos[: MOST_TILES - len(of_photo)]:
-                path = place(finding, name)
-                of_photo.setdefault(path, []).append(finding)
-                names[path] = name
-        self.set_class(len(of_photo) == 1, "-one").set_class(len(of_photo) > 1, "-several")
-        tiles = [
-            Tile(str(path), path, _label(own, names[path]), _marks(own, names[path])) for path, own in of_photo.items()
-        ]
+    def _show_photos(self) -> None:
+        """Show the photos, unless pictures are off: the words name them, and then have all the room."""
+        draws = not isinstance(self.app, PictureApp) or self.app.picture_way != "off"
+        tiles = self._tiles if draws else []
+        self.set_class(len(tiles) == 1, "-one").set_class(len(tiles) > 1, "-several")
         if len(tiles) == 1:
             self.query_one(PictureView).show(tiles[0].picture, tiles[0].marks)
         elif tiles:
             columns = 2 if len(tiles) <= FEW else max(self.size.width // LEAST_WIDTH, 2)
             self.query_one(Gallery).show(tiles, columns)
+
+
+def _tiles(entries: Iterable[Entry], place: Place, only: str | None) -> list[Tile]:
+    """The different photos of these entries, or the only one to show."""
+    of_photo: dict[Path, list[Finding]] = {}
+    names: dict[Path, str] = {}
+    for finding in entries:
+        if isinstance(finding, Finding):
+            for name in (only,) if only else finding.photos[: MOST_TILES - len(of_photo)]:
+                path = place(finding, name)
+                of_photo.setdefault(path, []).append(finding)
+                names[path] = name
+    return [Tile(str(path), path, _label(own, names[path]), _marks(own, names[path])) for path, own in of_photo.items()]
 
 
 def _marks(findings: Iterable[Finding], name: str) -> tuple[Mark, ...]:
@@ -123,41 +124,43 @@ def _label(findings: Iterable[Finding], name: str) -> str:
     return f"kept: {name}" if any(name in staying(finding) for finding in findings) else name
 
 
-def _message(entry: Entry) -> Text:
+def _words(entries: Sequence[Entry]) -> Text:
+    return _about(entries[0]) if len(entries) == 1 else _summary(entries)
+
+
+def _about(entry: Entry) -> Text:
     if isinstance(entry, Skipped):
         return Text.assemble((f"{entry.code} {rule_name(entry)} was not checked\n", "bold"), visible(entry.reason))
-    head = f"{entry.severity} {entry.code} {entry.rule}\n"
-    text = Text.assemble((head, "dim"), (visible(entry.message), "bold"))
-    return text.append(f"\nTo do: {visible(entry.fix)}") if entry.fix else text
-
-
-def _facts(entry: Entry) -> Text:
-    if isinstance(entry, Skipped):
-        return Text()
-    kept = staying(entry)
-    lines = [f"{visible(name)}{' (kept)' if name in kept else ''}" for name in entry.photos[:MOST_NAMED]]
-    if len(entry.photos) > MOST_NAMED:
-        lines.append(f"and {len(entry.photos) - MOST_NAMED} more")
+    lines = [f"To do: {visible(entry.fix)}"] if entry.fix else []
+    lines.append(_names(entry))
     if entry.value is not None:
         limit = "" if entry.threshold is None else f", limit {_number(entry.threshold)}"
         lines.append(f"Measured: {_number(entry.value)}{limit}")
-    return Text("\n".join(lines if entry.photos else [WHOLE_SET, *lines]))
+    return Text.assemble((visible(entry.message), "bold"), *(f"\n{line}" for line in lines))
+
+
+def _names(finding: Finding) -> str:
+    """Its photos, the kept ones called so."""
+    kept = staying(finding)
+    names = [f"{visible(name)}{' (kept)' if name in kept else ''}" for name in finding.photos[:MOST_NAMED]]
+    more = len(finding.photos) - len(names)
+    return ", ".join(names or [WHOLE_SET]) + (f" and {more} more" if more else "")
 
 
 def _summary(entries: Sequence[Entry]) -> Text:
     """A group in a few lines: what was found, each message once, and what to do."""
     findings = [entry for entry in entries if isinstance(entry, Finding)]
-    rules = list(dict.fromkeys(f"{entry.code} {rule_name(entry)}" for entry in entries))
-    head = f"{len(entries)} findings on {len(photos_of(findings))} photos: {', '.join(rules)}"
-    text = Text(head, style="bold")
-    said = dict.fromkeys(one.message for one in findings)
-    for message in list(said)[:MOST_MESSAGES]:
-        text.append(f"\n- {visible(message)}", style="not bold")
-    if len(said) > MOST_MESSAGES:
-        text.append(f"\n  and {len(said) - MOST_MESSAGES} more", style="not bold")
-    for fix in dict.fromkeys(one.fix for one in findings if one.fix):
-        text.append(f"\nTo do: {visible(fix)}", style="not bold")
-    return text
+    head = f"{len(entries)} findings on {len(photos_of(findings))} photos"
+    said = _first_of([one.message for one in findings], "- ")
+    to_do = _first_of([one.fix for one in findings if one.fix], "To do: ")
+    return Text.assemble((head, "bold"), *(f"\n{line}" for line in (*said, *to_do)))
+
+
+def _first_of(sentences: Iterable[str], sign: str) -> list[str]:
+    """Each sentence once, behind the sign, and the number of those that are left out."""
+    different = list(dict.fromkeys(sentences))
+    more = [f"  and {len(different) - MOST_MESSAGES} more"] if len(different) > MOST_MESSAGES else []
+    return [f"{sign}{visible(sentence)}" for sentence in different[:MOST_MESSAGES]] + more
 
 
 def _number(value: float | int | str) -> str:

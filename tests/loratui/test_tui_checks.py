@@ -147,6 +147,21 @@ async def test_the_photo_stands_beside_its_finding_with_what_it_means_drawn_on_i
         await sees(pilot, "Bars of one colour", "Measured: 0.", "limit 0.01", "picture")
 
 
+async def test_without_pictures_the_words_have_all_the_room(cats: Path) -> None:
+    app = app_on(cats)
+    async with app.run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "2")
+        app.picture_way = "off"
+        await come_to(pilot, "IMG007")
+        await sees(pilot, "Bars of one colour", "Measured: 0.")
+        picture, words = screen_of(pilot).query_one(PictureView), screen_of(pilot).query_one("#finding-words")
+        assert not picture.display
+        await go(pilot, "tab")
+        assert words.has_focus
+        app.picture_way = "half-blocks"
+        await wait_for(pilot, lambda: picture.display)
+
+
 @pytest.mark.parametrize("size", [WIDE, LARGE])
 async def test_the_photos_of_a_group_stand_side_by_side_and_the_kept_one_is_called_so(
     cats: Path, size: tuple[int, int]
