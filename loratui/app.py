@@ -66,6 +66,8 @@ LAST_KEYS = 30
 CLEAR = "\x1b[2J"
 """Wipes what something else wrote over the screen."""
 WATCH_SECONDS = 2.0
+KEEP_SECONDS = 2.0
+"""Between two looks at whether settings were typed that are to be kept."""
 PATIENCE_SECONDS = 5.0
 """For leaving after a signal, with all saved: a terminal may go while the last words are being sent to it."""
 
@@ -86,7 +88,7 @@ class LoratuiApp(KeysInOrder, PictureApp):
         Binding("ctrl+l", "redraw", "Redraw", show=False, id="app.redraw", tooltip="Draw the whole screen again"),
         Binding("ctrl+p", "command_palette", "All", id="app.palette", tooltip="Search all actions, of any screen"),
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="The keys of this screen"),
-        Binding("q", "quit", "Quit", id="app.quit", tooltip="Leave; captions are saved, and a run goes on"),
+        Binding("q", "quit", "Quit", id="app.quit", tooltip="Leave; what was typed is kept, and a run goes on"),
     ]
 
     def __init__(
@@ -137,6 +139,7 @@ class LoratuiApp(KeysInOrder, PictureApp):
         self._running_loop = asyncio.get_running_loop()
         if not self.is_headless:
             self.set_interval(WATCH_SECONDS, self._watch_terminal)
+        self.set_interval(KEEP_SECONDS, self.project.begin_keeping_settings)
         for trouble in self._troubles:
             self.tell(trouble)
 
@@ -167,6 +170,8 @@ class LoratuiApp(KeysInOrder, PictureApp):
             self._note_edits()
         with contextlib.suppress(StatedError, OSError):
             self.project.keep_captions()
+        with contextlib.suppress(StatedError):
+            self.project.keep_settings()
 
     def _fatal_error(self) -> None:
         """Save what was typed and leave a crash report; Textual would print all local variables."""
@@ -179,7 +184,7 @@ class LoratuiApp(KeysInOrder, PictureApp):
             where = f"No report could be written: {refused}."
         self.app_log.add(f"Stopped by an error: {error!r}", "error", error)
         self.panic(
-            Text(f"loratui stopped: {visible(repr(error))}. Captions are saved, and runs go on. {visible(where)}")
+            Text(f"loratui stopped: {visible(repr(error))}. What was typed is saved, and runs go on. {visible(where)}")
         )
 
     async def on_event(self, event: events.Event) -> None:
@@ -190,19 +195,25 @@ class LoratuiApp(KeysInOrder, PictureApp):
         await super().on_event(event)
 
     async def action_quit(self) -> None:
-        """Save the captions and leave; ask when they cannot be saved."""
+        """Save what was typed and leave; ask when it cannot be saved."""
         self._note_edits()
         try:
             self.project.save_captions()
         except StatedError as error:
             count = len(self.project.unsaved)
-            question = (
-                f"{visible(error.problem)} {visible(error.remedy)}\n\n"
-                f"Leave with {count} {'caption' if count == 1 else 'captions'} kept in a file, for the next time?"
-            )
-            self.push_screen(ConfirmScreen(question, "Leave"), lambda yes: self.exit() if yes else None)
+            captions = "caption" if count == 1 else "captions"
+            self._ask_to_leave(error, f"Leave with {count} {captions} kept in a file, for the next time?")
+            return
+        try:
+            self.project.keep_settings()
+        except StatedError as error:
+            self._ask_to_leave(error, "Leave without them?")
             return
         self.exit()
+
+    def _ask_to_leave(self, error: StatedError, question: str) -> None:
+        reason = f"{visible(error.problem)} {visible(error.remedy)}"
+        self.push_screen(ConfirmScreen(f"{reason}\n\n{question}", "Leave"), lambda yes: self.exit() if yes else None)
 
     # What is said
 

@@ -18,7 +18,9 @@ from loratui.photos.way_back import WayBack
 from loratui.recipe import KIND, RESOLUTION, TRIGGER, Recipe, Setting
 from loratui.runs.monitor import Monitor
 from loratui.standing import RUN_SIGNS, VERDICT_SIGNS, WITHOUT_PHOTOS, Standing
+from loratui.user.drafts import Draft, KeptDraft, config_digest, draft_file
 from loratui.user.recent import remember_folder
+from loratui.user.user_folders import state_folder
 
 if TYPE_CHECKING:
     from curation.report import Report
@@ -31,6 +33,7 @@ class Project:
     """One folder's way to a LoRA. Holds what is not on disk yet, above all captions that were typed.
 
     is_hindered: whether the recipe, when it was last examined, had what keeps a run from starting.
+    config_has_changed: whether another program wrote lora.toml after settings were typed that are not in it.
     """
 
     def __init__(self, runs_dir: Path) -> None:
@@ -42,44 +45,71 @@ class Project:
         self._saver = ThreadPoolExecutor(1)  # at the end of the program Python waits for what it writes
         self.saving: Future[Saved] | None = None  # captions that are being written
         self.way_back: WayBack | None = None
-        self.recipe = Recipe({})
+        self.config_has_changed = False
+        self._config_digest = config_digest(CONFIG_FILE)
+        self._kept_draft = self._draft_for(None)
+        self.recipe = Recipe({}).to_edit()
+        self.recipe.take(self._kept_draft.draft.settings)
         self.is_hindered = False
         self.monitor: Monitor | None = None
 
     def open(self, folder: Path) -> None:
         """Turn to a folder of photos, with the lora.toml here if it is about it; one that is open is read again.
 
-        Captions that could not be saved the last time are unsaved edits again.  Raises CurationError when the folder
-        cannot be used or the captions of the folder before cannot be saved, ConfigError for a broken lora.toml: the
-        folder is open all the same then.
+        Captions that could not be saved the last time are unsaved edits again, and settings that were not written come
+        back; those typed before any folder was open stay.  Raises CurationError when the folder cannot be used or what
+        was typed for the folder before cannot be kept, ConfigError for a broken lora.toml: the folder is open all the
+        same then.
         """
         self.save_captions()
+        self.keep_settings()
         if self.dataset and self.dataset.root.resolve() == folder.resolve():  # the recipe may have unwritten settings
             self.read_again()
             return
+        before, typed = self._kept_draft, {} if self.dataset else self.recipe.unwritten()
         self.dataset = open_dataset(folder)
         remember_folder(folder, len(self.dataset.trainable), self.runs_dir)
         self.report = None
         self.way_back = WayBack(self.dataset.root)
-        self.recipe = Recipe.for_photos(folder)
         self.unsaved = self._take_kept_captions(self.dataset)
-        if CONFIG_FILE.exists():
-            recipe = Recipe.from_file(CONFIG_FILE)
-            data = recipe.compose().config.data
-            named = data.instance_data_dir or data.dataset_name
-            if named and photos_folder(named, fetch=False).resolve() == folder.resolve():
-                self.recipe = recipe
-                self.dataset = open_dataset(folder, data.caption_column)
+        self._kept_draft = self._draft_for(folder)
+        try:
+            self._open_recipe(folder, {**self._kept_draft.draft.settings, **typed})
+        finally:
+            if typed:  # they are this folder's now
+                self.keep_settings()
+                before.keep(Draft({}))
+
+    def _open_recipe(self, folder: Path, typed: Mapping[str, str]) -> None:
+        """Take the recipe that lora.toml holds, or the one that is offered, with what was typed on top.
+
+        Raises ConfigError for a broken lora.toml; then it is the one that is offered.
+        """
+        self._config_digest = config_digest(CONFIG_FILE)
+        draft = self._kept_draft.draft
+        self.config_has_changed = bool(draft.settings) and draft.config != self._config_digest
+        written = Recipe.for_photos(folder)
+        try:
+            written = _recipe_of_config(folder) or written
+        finally:
+            self.recipe = written.to_edit()
+            self.recipe.take(typed)
+        column = written.compose().config.data.caption_column
+        if self.dataset and column != self.dataset.caption_column:
+            self.dataset = open_dataset(folder, column)
 
     def turn_to(self, dataset: Dataset) -> None:
         """Go on with the same photos in another folder, mended or as they were, by the same recipe.
 
-        Raises CurationError when the captions of the folder before cannot be saved.
+        Raises CurationError when what was typed for the folder before cannot be kept.
         """
         self.save_captions()
+        self.keep_settings()
         for setting in (Setting("data", key, key) for key in NAMING_KEYS):
             if self.recipe.text(setting):
                 self.recipe.choose(setting, str(dataset.root))
+        self._kept_draft = self._draft_for(dataset.root)
+        self._stand_on_config(dataset.root)
         self.dataset, self.report = dataset, None
         self.unsaved = self._take_kept_captions(dataset)
         if self.way_back:
@@ -91,6 +121,63 @@ class Project:
         self.is_hindered = False
         if setting in CHECKED_SETTINGS:
             self.report = None
+
+    def keep_settings(self) -> None:
+        """Keep what was typed and is not in lora.toml, for the next time. Raises CurationError."""
+        draft = Draft(self.recipe.unwritten(), self._config_digest)
+        try:
+            self._kept_draft.keep(draft)
+        except OSError as error:
+            raise CurationError(
+                f"Settings that are not in {CONFIG_FILE} cannot be kept in {state_folder()}: {error.strerror}.",
+                f"Write {CONFIG_FILE} with w on the screen 4 Recipe.",
+            ) from None
+
+    def begin_keeping_settings(self) -> None:
+        """The same in the background, while one types."""
+        self._kept_draft.begin(Draft(self.recipe.unwritten(), self._config_digest))
+
+    def settings_are_written(self) -> None:
+        """Go on from the lora.toml that was written just now. Raises CurationError, and ConfigError."""
+        self.recipe.stand_on(Recipe.from_file(CONFIG_FILE))
+        self._config_digest, self.config_has_changed = config_digest(CONFIG_FILE), False
+        self.keep_settings()
+
+    def drop_settings(self) -> None:
+        """Forget what was typed and is not in lora.toml. Raises CurationError."""
+        self.recipe = self.recipe.written.to_edit()
+        self.report, self.is_hindered, self.config_has_changed = None, False, False
+        self.keep_settings()
+
+    def follow_config(self) -> bool:
+        """Take over what another program wrote to lora.toml since it was read, with what was typed on top.
+
+        Where it is no longer about these photos, all settings stay as they are.  Returns whether it was another one.
+        Raises ConfigError.
+        """
+        digest = config_digest(CONFIG_FILE)
+        if self.dataset is None or digest == self._config_digest:
+            return False
+        self._config_digest = digest
+        typed, written = self.recipe.unwritten(), _recipe_of_config(self.dataset.root)
+        if written:
+            self.recipe = written.to_edit()
+            self.recipe.take(typed)
+        else:
+            self.recipe.stand_on(Recipe.for_photos(self.dataset.root))
+        self.report, self.is_hindered = None, False
+        self.config_has_changed = bool(self.recipe.unwritten())
+        return True
+
+    def _stand_on_config(self, folder: Path) -> None:
+        """Go on with the recipe as it is for another folder: what is not in a lora.toml about that is not written."""
+        written = None
+        with contextlib.suppress(StatedError):
+            written = _recipe_of_config(folder)
+        self.recipe.stand_on(written or Recipe.for_photos(folder))
+
+    def _draft_for(self, photos: Path | None) -> KeptDraft:
+        return KeptDraft(draft_file(photos, CONFIG_FILE), self._saver)
 
     def save_captions(self) -> int:
         """Write the unsaved captions, after what is being written already; returns how many.
@@ -249,6 +336,16 @@ class Project:
     def _take_kept_captions(self, dataset: Dataset) -> dict[str, str]:
         known = {photo.name for photo in dataset.photos}
         return {name: caption for name, caption in _read_captions(_kept_file(dataset)).items() if name in known}
+
+
+def _recipe_of_config(folder: Path) -> Recipe | None:
+    """The recipe of the lora.toml here, if there is one and it is about the folder. Raises ConfigError."""
+    if not CONFIG_FILE.exists():
+        return None
+    recipe = Recipe.from_file(CONFIG_FILE)
+    data = recipe.compose().config.data
+    named = data.instance_data_dir or data.dataset_name
+    return recipe if named and photos_folder(named, fetch=False).resolve() == folder.resolve() else None
 
 
 def _write_captions(path: Path, captions: Mapping[str, str]) -> Path:

@@ -12,7 +12,7 @@ import tomlkit
 
 from curation.errors import StatedError
 from curation.text import visible
-from engine.config import Composed, compose, sections, to_toml
+from engine.config import Composed, TrainConfig, compose, sections, to_toml
 from engine.contradictions import contradictions
 from engine.plan import resolve
 from loratui.flags import typed
@@ -106,11 +106,20 @@ def all_settings() -> tuple[Setting, ...]:
 class Recipe:
     """What was chosen for a folder of photos, on top of preset and defaults.
 
+    written: the recipe that lora.toml holds, or, where none is about these photos, the one that is offered.
     problems: what is wrong with a field as it is typed now, by setting; such a field does not count until it is mended.
     """
 
-    def __init__(self, chosen: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        chosen: Mapping[str, Mapping[str, Any]],
+        origins: Mapping[str, str] | None = None,
+        written: "Recipe | None" = None,
+    ) -> None:
+        """origins: where those values are from that are not the user's own, by the setting's name."""
         self._chosen = {section: dict(values) for section, values in chosen.items()}
+        self._origins = dict(origins or {})
+        self.written = written or self
         self.problems: dict[Setting, StatedError] = {}
         self._mistyped: dict[Setting, str] = {}
         self._composed: Composed | None = None
@@ -119,7 +128,8 @@ class Recipe:
     def for_photos(cls, photos: Path) -> "Recipe":
         """The first recipe for a folder, as `loratui init` writes it."""
         return cls(
-            {"data": {"instance_data_dir": str(photos)}, "concept": {"instance_prompt": DEFAULT_INSTANCE_PROMPT}}
+            {"data": {"instance_data_dir": str(photos)}, "concept": {"instance_prompt": DEFAULT_INSTANCE_PROMPT}},
+            {"concept.instance_prompt": "offered"},
         )
 
     @classmethod
@@ -131,7 +141,40 @@ class Recipe:
             if origin == str(path):
                 section, key = name.split(".")
                 chosen.setdefault(section, {})[key] = getattr(getattr(composed.config, section), key)
-        return cls(chosen)
+        return cls(chosen, composed.origins)
+
+    def to_edit(self) -> "Recipe":
+        """One like it, which tells what was typed since."""
+        return Recipe(self._chosen, self._origins, written=self)
+
+    def unwritten(self) -> dict[str, str]:
+        """What was typed and is not written yet: by the setting's name its text, empty for one that was taken back."""
+        mistyped = {setting.name: text for setting, text in self._mistyped.items()}
+        values, before = self._chosen_by_name(), self.written._chosen_by_name()
+        now, then = self.compose().config, self.written.compose().config
+        changed = {
+            name: as_flag(values[name]) if name in values else ""
+            for name in {**values, **before}
+            if _value(now, name) != _value(then, name) or (name in values and name not in before)
+        }
+        return changed | mistyped
+
+    def stand_on(self, written: "Recipe") -> None:
+        """Go on with all that is chosen, where `written` is what is written now."""
+        there = written._chosen_by_name()
+        kept = [name for name, value in self._chosen_by_name().items() if name in there and there[name] == value]
+        self._origins = {name: written._origins[name] for name in kept if name in written._origins}
+        self.written = written
+
+    def take(self, unwritten: Mapping[str, str]) -> None:
+        """Type what `unwritten` told; settings that there are no more are passed over."""
+        by_name = {setting.name: setting for setting in all_settings()}
+        for name, text in unwritten.items():
+            if name in by_name:
+                self.choose(by_name[name], text)
+
+    def _chosen_by_name(self) -> dict[str, Any]:
+        return {f"{section}.{key}": value for section, values in self._chosen.items() for key, value in values.items()}
 
     def choose(self, setting: Setting, text: str) -> None:
         """Take what was typed for a setting; empty text goes back to the preset's or the default value."""
@@ -139,6 +182,7 @@ class Recipe:
         self.problems.pop(setting, None)
         self._mistyped.pop(setting, None)
         self._chosen.get(setting.section, {}).pop(setting.key, None)
+        self._origins.pop(setting.name, None)
         if not text.strip():
             return
         try:
@@ -157,9 +201,12 @@ class Recipe:
         return _as_text(values[setting.key]) if setting.key in values else ""
 
     def origin(self, setting: Setting) -> str:
-        """Where the value in effect is from: yours, a preset's name, another setting that implies it, or default."""
+        """Where the value in effect is from.
+
+        lora.toml, yours (not written yet), offered, a preset's name, another setting that implies it, or default.
+        """
         if setting.key in self._chosen.get(setting.section, {}):
-            return "yours"
+            return self._origins.get(setting.name, "yours")
         return self.compose().origins[setting.name].removeprefix("preset ")
 
     def value_text(self, setting: Setting) -> str:
@@ -195,6 +242,11 @@ class Recipe:
         """The text of lora.toml: the settings that matter first, and all that were chosen."""
         chosen = {f"{section}.{key}" for section, values in self._chosen.items() for key in values}
         return to_toml(self.compose().config, only={*FIRST_SETTINGS, *chosen})
+
+
+def _value(config: TrainConfig, name: str) -> Any:
+    section, key = name.split(".")
+    return getattr(getattr(config, section), key)
 
 
 def _as_text(value: Any) -> str:

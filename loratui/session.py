@@ -7,7 +7,7 @@ from pathlib import Path
 
 from curation.errors import StatedError
 from curation.hub import photos_folder
-from curation.text import visible
+from curation.text import counted, visible
 from engine.rundir import find_run
 from loratui.app import LoratuiApp
 from loratui.project import CONFIG_FILE, Project
@@ -42,8 +42,7 @@ def run_app(
     try:
         app.run(mouse=mouse and preferences.ui.mouse)
     finally:
-        kept = project.keep_captions()
-        _say_farewell(project, kept)
+        _say_farewell(project, _keep_settings(project), project.keep_captions())
     return app.return_code or 0
 
 
@@ -73,10 +72,21 @@ def _photos_of_config() -> Path | None:
     return named if named.name and named.is_dir() else None
 
 
-def _say_farewell(project: Project, kept: Path | None) -> None:
-    lines = []
-    if kept:
-        lines.append(f"Captions that could not be saved are kept in {kept}; the photos' folder offers them again.")
+def _keep_settings(project: Project) -> str:
+    """Keep those that are not in lora.toml; returns what is to be said of them, if anything."""
+    try:
+        project.keep_settings()
+    except StatedError as error:
+        return error.problem
+    unwritten = project.recipe.unwritten()
+    kept = counted(len(unwritten), "setting")
+    return f"Not in {CONFIG_FILE} yet, and kept for the next time: {kept}." if unwritten else ""
+
+
+def _say_farewell(project: Project, settings: str, captions: Path | None) -> None:
+    lines = [settings] if settings else []
+    if captions:
+        lines.append(f"Captions that could not be saved are kept in {captions}; the photos' folder offers them again.")
     if project.monitor:
         project.monitor.refresh()
         if project.monitor.active:

@@ -14,10 +14,11 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from curation.errors import StatedError
-from curation.text import duration, visible
+from curation.text import counted, duration, visible
 from engine.paths import typed_path
 from engine.rundir import RunDir, Status, list_runs
 from loratui.jobs import Job, run_in_background
+from loratui.project import CONFIG_FILE
 from loratui.screens.step import StepScreen
 from loratui.standing import RUN_SIGNS
 from loratui.terminal.glyphs import Sign, glyphs
@@ -241,6 +242,8 @@ class HomeScreen(StepScreen):
             self._hide_field()
             if self.project.unsaved:
                 self.notify(f"{len(self.project.unsaved)} captions that were not saved the last time are back.")
+            if unwritten := len(self.project.recipe.unwritten()):
+                self.notify(f"Back on 4 Recipe, and not in {CONFIG_FILE} yet: {counted(unwritten, 'setting')}.")
             self.app.switch_mode("photos")
 
     def action_open(self) -> None:

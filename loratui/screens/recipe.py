@@ -10,7 +10,6 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input, Label, Static
 
-from curation.atomic import write_text
 from curation.errors import StatedError
 from curation.text import visible
 from engine.advice import guide_says, presets_that_set
@@ -23,8 +22,8 @@ from loratui.runs.overview import measured_pace
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.presets import PresetsScreen
 from loratui.screens.recipe_plan import Examined, plan_text, told
+from loratui.screens.recipe_writing import RecipeWriting
 from loratui.screens.sample_prompts import SamplePromptsScreen
-from loratui.screens.step import StepScreen
 from loratui.widgets.row_list import Cell, Column, RowList
 
 TYPING_SECONDS = 0.6  # without a key, before photos, disk and memory are looked at again
@@ -33,7 +32,7 @@ MORE_SAMPLE_PROMPTS = Setting("sample", "validation_prompts", "validation_prompt
 BY_NAME = {setting.name: setting for setting in all_settings()}
 
 
-class RecipeScreen(StepScreen):
+class RecipeScreen(RecipeWriting):
     """The fourth step: each change is checked as it is typed; `w` writes lora.toml, `s` starts the run.
 
     What settings alone tell is drawn at once; photos, disk, model and GPU memory are examined in the background.
@@ -53,6 +52,7 @@ class RecipeScreen(StepScreen):
         Binding("right,l", "turn(1)", "Next choice", id="recipe.next", show=False, tooltip="The next of a few values"),
         Binding("left,h", "turn(-1)", "Last choice", id="recipe.last", show=False, tooltip="The one before it"),
         Binding("d", "reset", "Default", id="recipe.reset", show=False, tooltip="Back to the preset's or the default"),
+        Binding("D", "drop", "Drop unwritten", id="recipe.drop", show=False, tooltip="Back to what lora.toml holds"),
         Binding("v", "view", "Plan/settings", id="recipe.view", show=False, tooltip="More room for plan and lora.toml"),
         Binding("y", "copy_toml", "Copy", id="recipe.copy", show=False, tooltip="Copy the lora.toml that is shown"),
         Binding("Y", "copy_command", "Copy command", id="recipe.copy_command", show=False, tooltip="Copy it as flags"),
@@ -85,13 +85,12 @@ class RecipeScreen(StepScreen):
                     yield Static(id="command-text", markup=False)
 
     def on_mount(self) -> None:
-        self._written: str | None = None
         self._starting = False
         self._found: Examined | None = None
         self._examined = ""
         self._examining: Job | None = None
         self._typing: Timer | None = None
-        titles = {"settings": "Settings", "plan": "Plan", "toml": str(CONFIG_FILE), "command": "The same as a command"}
+        titles = {"plan": "Plan", "toml": str(CONFIG_FILE), "command": "The same as a command"}
         for id, title in titles.items():
             self.query_one(f"#{id}").border_title = title
         self._show_settings()
@@ -108,20 +107,25 @@ class RecipeScreen(StepScreen):
 
     def on_screen_resume(self) -> None:
         self._examined = ""  # photos or captions may be others by now
+        self.follow_config()
         super().on_screen_resume()
 
     def draw(self) -> None:
         self._rows.redraw(*self._rows.keys)
         self._draw_value()
+        self.draw_unwritten()
         self._draw_outcome()
 
     # The settings
 
     def _show_settings(self) -> None:
-        """The settings that the search finds; all of them, those that matter first, without one."""
+        """The settings that the search finds, by their names first; all, those that matter first, without one."""
         words = self.query_one("#search", Input).value.lower().split()
         found = [name for name, setting in BY_NAME.items() if all(word in _described(setting) for word in words)]
+        found.sort(key=lambda name: not all(word in _named(BY_NAME[name]) for word in words))
         self._rows.show(found, self._cells)
+        if words:
+            self._rows.go_to(0)
         self.query_one("#settings").border_subtitle = f"{len(found)} of {len(BY_NAME)}"
         self._draw_value()
 
@@ -173,6 +177,7 @@ class RecipeScreen(StepScreen):
         self.project.choose(setting, text)
         self._rows.redraw(*(self._rows.keys if setting == KIND else [setting.name]))
         self._draw_value()
+        self.draw_unwritten()
         self._draw_outcome()
         self.draw_standings()
 
@@ -242,6 +247,8 @@ class RecipeScreen(StepScreen):
             config = recipe.compose().config
             text = plan_text(config, len(dataset.trainable), found)
             self._examine_soon()
+        if self.project.config_has_changed:
+            text = f"! Another program changed {CONFIG_FILE} since settings were typed here: w asks first.\n{text}"
         self.query_one("#plan").set_class(bool(problems or (found and found.examination.problems)), "-wrong")
         self._update("plan-text", text)
         self._update("toml-text", toml)
@@ -297,32 +304,7 @@ class RecipeScreen(StepScreen):
     def action_copy_command(self) -> None:
         self.app.copy_to_clipboard(self.project.recipe.command_line())
 
-    # Writing and starting
-
-    def action_write(self) -> None:
-        """Write lora.toml; ask before another file than the one written here is replaced."""
-        try:
-            there = CONFIG_FILE.read_text("utf-8") if CONFIG_FILE.exists() else None
-        except (OSError, UnicodeDecodeError):
-            there = ""
-        if there in (None, self._written, self.project.recipe.toml()):
-            self._write()
-        else:
-            question = f"There is a {CONFIG_FILE} here. Replace it?\n\nSettings it has are kept if it was about these \
-photos; its comments are not."
-            self.app.push_screen(ConfirmScreen(question, "Replace"), lambda yes: self._write() if yes else None)
-
-    def _write(self) -> None:
-        text = self.project.recipe.toml()
-        try:
-            write_text(CONFIG_FILE, text)
-        except OSError as error:
-            self.tell(
-                StatedError(f"{CONFIG_FILE} cannot be written: {error.strerror}.", "Start loratui in another folder.")
-            )
-            return
-        self._written = text
-        self.notify(visible(f"Wrote {CONFIG_FILE.absolute()}"), markup=False)
+    # Starting
 
     def action_start(self) -> None:
         """Start the run, unless something is wrong; ask when the checks found errors."""
@@ -362,8 +344,12 @@ photos; its comments are not."
         self.start_job("Checking everything, then starting the worker", start, take)
 
 
+def _named(setting: Setting) -> str:
+    return f"{setting.label} {setting.name}".lower()
+
+
 def _described(setting: Setting) -> str:
-    return f"{setting.label} {setting.name} {setting.meaning}".lower()
+    return f"{_named(setting)} {setting.meaning}".lower()
 
 
 def _advice(setting: Setting) -> str:

@@ -279,8 +279,11 @@ def test_a_mouse_that_moves_over_a_screen_sends_nothing(photos: Path) -> None:
             assert screen.receive(1.0) == b""
 
 
+ENDS = ("the terminal closes", "SIGHUP", "SIGTERM")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("end", ["the terminal closes", "SIGHUP", "SIGTERM"])
+@pytest.mark.parametrize("end", ENDS)
 def test_whatever_ends_it_what_was_typed_is_saved(photos: Path, end: str) -> None:
     with terminal(photos) as screen:
         screen.send(b"3")
@@ -290,14 +293,37 @@ def test_whatever_ends_it_what_was_typed_is_saved(photos: Path, end: str) -> Non
         screen.send(b"a TOK astronaut")
         screen.receive_until(lambda sent: b"t" in sent)
         screen.receive(0.3)
-        if end == "the terminal closes":
-            os.close(screen._master)
-            screen._master = os.open(os.devnull, os.O_RDONLY)
-        else:
-            screen.process.send_signal(signal.SIGHUP if end == "SIGHUP" else signal.SIGTERM)
-            screen.receive_until_quiet(1.0)
-        screen.process.wait(60)
+        end_it(screen, end)
     assert open_dataset(photos).photos[0].caption == "a TOK astronaut"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ENDS)
+def test_whatever_ends_it_settings_that_are_not_in_lora_toml_are_back(photos: Path, end: str) -> None:
+    with terminal(photos) as screen:
+        screen.send(b"4")
+        screen.receive_until_quiet(2.0)
+        screen.send(b"/max_train_steps\r")
+        screen.receive_until_quiet(1.0)
+        screen.send(b"e")
+        screen.receive_until_quiet(1.0)
+        screen.send(b"80")
+        screen.receive_until(lambda sent: b"0" in sent)
+        screen.receive(0.3)
+        end_it(screen, end)
+    project = Project(Path("runs"))
+    project.open(photos)
+    assert project.recipe.unwritten() == {"run.max_train_steps": "80"}
+
+
+def end_it(screen: PtyTerminal, end: str) -> None:
+    if end == "the terminal closes":
+        os.close(screen._master)
+        screen._master = os.open(os.devnull, os.O_RDONLY)
+    else:
+        screen.process.send_signal(signal.SIGHUP if end == "SIGHUP" else signal.SIGTERM)
+        screen.receive_until_quiet(1.0)
+    screen.process.wait(60)
 
 
 @pytest.mark.slow
@@ -314,8 +340,8 @@ def test_a_crash_is_told_in_one_sentence_once_the_terminal_is_back(photos: Path)
         screen.send(b"\x0c")
         screen.receive_until(lambda sent: b"crashes" in sent)
         screen.process.wait(60)
-        last = screen.received.rpartition(b"\x1b[?1049l")[2].decode()
-    assert "loratui stopped: ZeroDivisionError" in last and "Captions are saved" in last
+        last = " ".join(screen.received.rpartition(b"\x1b[?1049l")[2].decode().split())
+    assert "loratui stopped: ZeroDivisionError" in last and "What was typed is saved" in last
     assert "Traceback" not in last
 
 
