@@ -12,8 +12,10 @@ from textual.widgets import Input
 from curation.dataset import open_dataset
 from curation.journal import history, undo
 from curation.suppressions import read_suppressions
+from loratui.picture_app import PictureApp
 from loratui.recipe import KIND
 from loratui.screens.checks import ChecksScreen
+from loratui.terminal.ways import Way
 from loratui.widgets.finding_list import FindingList
 from loratui.widgets.gallery import Gallery
 from loratui.widgets.picture import PictureView
@@ -66,6 +68,11 @@ def screen_of(pilot: Pilot) -> ChecksScreen:
     screen = pilot.app.screen
     assert isinstance(screen, ChecksScreen)
     return screen
+
+
+def draw_pictures(pilot: Pilot, way: Way = "half-blocks") -> None:
+    assert isinstance(pilot.app, PictureApp)
+    pilot.app.picture_way = way
 
 
 # What is shown
@@ -141,6 +148,7 @@ async def test_the_filter_finds_words_of_rules_photos_and_severities(cats: Path)
 async def test_the_photo_stands_beside_its_finding_with_what_it_means_drawn_on_it(cats: Path) -> None:
     async with app_on(cats).run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "2")
+        draw_pictures(pilot)
         await come_to(pilot, "IMG007")
         picture = pilot.app.screen.query_one(PictureView)
         await wait_for(pilot, lambda: picture.display)
@@ -148,17 +156,16 @@ async def test_the_photo_stands_beside_its_finding_with_what_it_means_drawn_on_i
 
 
 async def test_without_pictures_the_words_have_all_the_room(cats: Path) -> None:
-    app = app_on(cats)
-    async with app.run_test(notifications=True, size=WIDE) as pilot:
+    async with app_on(cats).run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "2")
-        app.picture_way = "off"
+        draw_pictures(pilot, "off")
         await come_to(pilot, "IMG007")
         await sees(pilot, "Bars of one colour", "Measured: 0.")
         picture, words = screen_of(pilot).query_one(PictureView), screen_of(pilot).query_one("#finding-words")
         assert not picture.display
         await go(pilot, "tab")
         assert words.has_focus
-        app.picture_way = "half-blocks"
+        draw_pictures(pilot)
         await wait_for(pilot, lambda: picture.display)
 
 
@@ -168,6 +175,7 @@ async def test_the_photos_of_a_group_stand_side_by_side_and_the_kept_one_is_call
 ) -> None:
     async with app_on(cats).run_test(notifications=True, size=size) as pilot:
         await go(pilot, "2")
+        draw_pictures(pilot)
         await come_to(pilot, "DUP001")
         gallery = pilot.app.screen.query_one(Gallery)
         await wait_for(pilot, lambda: gallery.display)
@@ -182,6 +190,7 @@ async def test_the_photos_of_a_group_stand_side_by_side_and_the_kept_one_is_call
 async def test_a_narrow_terminal_shows_the_list_or_the_photo(cats: Path) -> None:
     async with app_on(cats).run_test(notifications=True, size=NARROW) as pilot:
         await go(pilot, "2")
+        draw_pictures(pilot)
         await sees(pilot, "Findings by rule", "The same photo 2 times")
         text = await go(pilot, "tab")
         assert "Findings by rule" not in text and "kept: cat.png" in text
