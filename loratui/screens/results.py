@@ -17,7 +17,7 @@ from engine.launcher import is_worked_on
 from engine.painting.messages import Previewed
 from engine.rundir import RunDir, find_run, list_runs
 from engine.training.manifest import checkpoint_folders
-from loratui.jobs import Job
+from loratui.jobs import Job, run_in_background
 from loratui.own_command import run_own_command
 from loratui.runs.comparison import Comparison, compare
 from loratui.runs.monitor import Monitor
@@ -96,6 +96,13 @@ class ResultsScreen(StepScreen):
         Binding("r", "runs", "Runs", id="results.runs", tooltip="All runs; enter shows one's results"),
     ]
 
+    class Followed(Message, bubble=False):
+        """The run was looked at. has_news: whether anything happened."""
+
+        def __init__(self, monitor: Monitor, has_news: bool) -> None:
+            super().__init__()
+            self.monitor, self.has_news = monitor, has_news
+
     class PreviewCame(Message, bubble=False):
         """The picture that is being painted has come a step further."""
 
@@ -120,6 +127,7 @@ class ResultsScreen(StepScreen):
         self._shown: Monitor | None = None
         self._config = TrainConfig()
         self._drawn_views: object = None
+        self._is_looking = False
         self._easel = Easel()
         self._painting: Job | None = None
         self._verdicts: dict[Path, tuple[bool, str]] = {}
@@ -167,11 +175,27 @@ class ResultsScreen(StepScreen):
         self.draw_standings()
 
     def _look(self) -> None:
-        """Follow a run that goes on."""
+        """Follow the run: one that has ended may go on, by another's word."""
         monitor = self._shown
-        if monitor and monitor.active and not self.jobs and self._current == "samples" and monitor.refresh():
+        if monitor is None or self._is_looking:
+            return
+        self._is_looking = True
+
+        def take(has_news: bool | None, error: BaseException | None) -> None:
+            self.post_message(self.Followed(monitor, bool(has_news)))
+
+        run_in_background(lambda job: monitor.refresh(), Job("Looking"), take)
+
+    def on_results_screen_followed(self, message: Followed) -> None:
+        self._is_looking = False
+        monitor = message.monitor
+        if monitor is not self._shown or not message.has_news:
+            return
+        # The end of a run is news to every view, a step to none but the pictures'; a preview is left in its place.
+        if not self.jobs and (self._current == "samples" or not monitor.active):
             self._draw_view()
-            self.draw_standings()
+        self._draw_views()
+        self.draw_standings()
 
     @property
     def _current(self) -> str | None:
@@ -248,12 +272,18 @@ class ResultsScreen(StepScreen):
         if action in OF_VIEW:
             if action == "take_settings" and current == "generate":
                 return self.query_one(GeneratePane).chosen is not None
-            return current == OF_VIEW[action]
-        if action in ("view", "copy"):
-            return self._shown is not None and (action == "view" or current in ("generate", "compare", "files"))
+            return current == OF_VIEW[action] and (action != "move_step" or self._is_compared)
+        if action == "view":
+            return self._shown is not None
+        if action == "copy":
+            return self._shown is not None and (current in ("generate", "files") or self._is_compared)
         if action == "runs":
             return current != "runs"
         return super().check_action(action, parameters)
+
+    @property
+    def _is_compared(self) -> bool:
+        return self._current == "compare" and self.query_one(ComparePane).comparison is not None
 
     # Generate
 
@@ -286,6 +316,11 @@ class ResultsScreen(StepScreen):
         told = message.told
         if self._painting in self.jobs:
             self.query_one(GeneratePane).preview(Path(told.path), told.done, told.total)
+
+    def on_step_screen_job_ended(self, message: StepScreen.JobEnded) -> None:
+        """Before anything is taken from it: a picture that was given up, or failed, is not being painted any more."""
+        if message.job is self._painting:
+            self.query_one(GeneratePane).end_preview()
 
     def _take_painted(self, path: Path | None) -> None:
         self.query_one(GeneratePane).draw_pictures(newest=True)
@@ -327,6 +362,7 @@ class ResultsScreen(StepScreen):
         def take(found: Comparison) -> None:
             self.query_one(ComparePane).show(found)
             self.query_one(ComparePane).take_focus()
+            self.refresh_bindings()
 
         self.start_job(f"Comparing with {visible(name)}", work, take)
 
@@ -390,7 +426,6 @@ class ResultsScreen(StepScreen):
             return
         if line:
             self.app.copy_to_clipboard(line)
-            self.notify(visible(line), title="Copied", markup=False)
 
     def _line_of_view(self) -> str | None:
         if self._current == "generate":

@@ -64,6 +64,7 @@ class GeneratePane(Vertical):
         self._pictures: dict[str, Picture] = {}
         self._warning = ""
         self._previewed = 0.0
+        self._steps_done = ""
         self._highlighter = TriggerHighlighter()
 
     def compose(self) -> ComposeResult:
@@ -191,10 +192,17 @@ class GeneratePane(Vertical):
 
     def preview(self, path: Path, done: int, total: int) -> None:
         """Show how the picture looks after `done` steps, not more often than the line should bear."""
-        self.query_one("#painting").border_title = f"Step {done} of {total}"
+        self._steps_done = f"step {done} of {total}"
+        self.query_one("#painting").border_title = self._steps_done.capitalize()
         if done == total or time.monotonic() - self._previewed >= PREVIEW_SECONDS:
             self._previewed = time.monotonic()
             self.query_one(PictureView).show(path)
+
+    def end_preview(self) -> None:
+        """Say of a preview that stays that no more comes."""
+        if self._steps_done:
+            self.query_one("#painting").border_title = f"Given up at {self._steps_done}"
+            self._steps_done = ""
 
     def draw_pictures(self, newest: bool = False) -> None:
         """Show what was painted so far. newest: with the cursor on the last one."""

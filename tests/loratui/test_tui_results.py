@@ -26,7 +26,7 @@ from loratui.widgets.gallery import Gallery
 from loratui.widgets.row_list import RowList
 from tests import run_events
 from tests.loratui.made_runs import made_run, started
-from tests.loratui.tui import NARROW, WIDE, go, screen_text, sees, wait_for
+from tests.loratui.tui import NARROW, WIDE, go, notified, sees, wait_for
 
 PROMPTS = ("a photo of TOK", "TOK, [/foo] [red] 犬 🐕\x1b[2J")
 STEPS = (100, 200, 300, 400, 500, 600, 700, 800)
@@ -116,6 +116,18 @@ async def test_new_samples_of_a_run_that_goes_on_appear() -> None:
             await sees(pilot, "step 900")
 
 
+@pytest.mark.parametrize("view", ["f", "n", "c", "s"])
+async def test_the_end_of_a_run_is_told_in_every_view(view: str) -> None:
+    run = trained("dog")
+    run.write_status(Status(state="running", step=100, total_steps=1000))
+    with run.lock(), results_of(run) as app:
+        async with app.run_test(size=NARROW) as pilot:
+            await go(pilot, view)
+            await sees(pilot, "dog ▶ running")
+            run.write_status(Status(state="paused", step=200, total_steps=1000))
+            await sees(pilot, "dog ! paused", "5 Train !")
+
+
 # Which run
 
 
@@ -203,6 +215,7 @@ async def test_the_settings_are_copied_as_a_command_line() -> None:
             field(pilot, "prompt").value = "TOK's house"
             await go(pilot, "escape", "y")
             assert app.clipboard.startswith("loratui generate dog --prompt ")
+            assert notified(pilot).count("loratui generate dog") == 1
             assert "--seed 0" in app.clipboard
 
 
@@ -247,6 +260,7 @@ async def test_a_picture_is_painted_step_by_step_and_can_be_given_up(finished_ru
             await sees(pilot, "Step ")
             await pilot.press("escape", "escape")
             await wait_for(pilot, lambda: not app.screen.jobs)  # pyright: ignore[reportAttributeAccessIssue]
+            await sees(pilot, "Given up at step ", "of 1000")
             assert painters_of(run) == 1
             await go(pilot, "5")
             assert painters_of(run) == 0
@@ -282,7 +296,9 @@ async def test_two_runs_stand_side_by_side(size: tuple[int, int]) -> None:
 async def test_a_lone_run_has_nothing_to_compare_with() -> None:
     with results_of(trained("dog")) as app:
         async with app.run_test(size=NARROW, notifications=True) as pilot:
-            await go(pilot, "c", "o")
+            text = await go(pilot, "c")
+            assert "o Other run" in text and "Later" not in text and "y Copy" not in text
+            await go(pilot, "o")
             await sees(pilot, "There is no other run")
 
 
