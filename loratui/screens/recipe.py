@@ -17,7 +17,7 @@ from engine.rundir import RunDir
 from engine.text.sample_prompts import sample_prompts
 from loratui.jobs import Job
 from loratui.project import CONFIG_FILE
-from loratui.recipe import KIND, MAIN_SETTINGS, Setting, all_settings, as_flag
+from loratui.recipe import KIND, Setting, all_settings, as_flag
 from loratui.runs.overview import measured_pace
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.presets import PresetsScreen
@@ -70,7 +70,7 @@ class RecipeScreen(RecipeWriting):
         with Horizontal(classes="panes"):
             with Vertical(classes="panel", id="settings"):
                 yield Input(placeholder="/ finds a setting by name or meaning", compact=True, id="search")
-                columns = (Column("Setting", 24), Column("Value"), Column("From", 9, least=50))
+                columns = (Column("Setting", 27), Column("Value"), Column("From", 9, least=50))
                 yield RowList(columns, id="rows")
                 with Horizontal(classes="field", id="value-field"):
                     yield Label(id="value-label", markup=False)
@@ -131,12 +131,11 @@ class RecipeScreen(RecipeWriting):
 
     def _cells(self, name: str) -> tuple[Cell, Cell, Cell]:
         setting, recipe = BY_NAME[name], self.project.recipe
-        label = setting.label if setting in MAIN_SETTINGS else name
         if setting in recipe.problems:
-            return label, f"\N{BALLOT X} {recipe.text(setting)}", "mend"
+            return setting.label, f"\N{BALLOT X} {recipe.text(setting)}", "mend"
         value = recipe.value_text(setting) or "unset"
         origin = recipe.origin(setting)
-        return label, Text(value, "bold") if origin == "yours" else value, origin
+        return setting.label, Text(value, "bold") if origin == "yours" else value, origin
 
     def on_row_list_highlighted(self) -> None:
         self._draw_value()

@@ -133,6 +133,34 @@ async def test_every_setting_is_found_by_its_name_or_its_meaning_and_tells_what_
         await go(pilot, "enter", "enter", "d", "right")
 
 
+async def test_a_search_goes_to_the_setting_that_is_named_so(photos: Path) -> None:
+    app = app_on(photos)
+    async with app.run_test(size=NARROW) as pilot:
+        await go(pilot, "4", "G", "slash")
+        await write(pilot, "steps")
+        await go(pilot, "enter", "enter")
+        await write(pilot, "80")
+        assert app.project.recipe.compose().config.run.max_train_steps == 80
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_a_long_name_keeps_its_distance_from_the_value(photos: Path, size: tuple[int, int]) -> None:
+    async with app_on(photos).run_test(size=size) as pilot:
+        await go(pilot, "4", "slash")
+        await write(pilot, "pretrained_vae_model_name_or_path")
+        await go(pilot, "enter", "enter")
+        await write(pilot, "here")
+        text = await go(pilot)
+        assert " here" in text and ("name_or_path here" in text) == (size == NARROW)
+
+
+def test_what_nobody_typed_is_not_called_ones_own(photos: Path) -> None:
+    recipe = Recipe.for_photos(photos)
+    assert recipe.origin(INSTANCE_PROMPT) == "offered"
+    recipe.choose(INSTANCE_PROMPT, "a photo of TOK dog")
+    assert recipe.origin(INSTANCE_PROMPT) == "yours"
+
+
 async def test_a_setting_of_few_values_turns_with_the_arrows_and_d_takes_it_back(photos: Path) -> None:
     app = app_on(photos)
     async with app.run_test(notifications=True, size=NARROW) as pilot:
