@@ -101,6 +101,7 @@ class TrainScreen(StepScreen):
         if monitor and monitor is not self._shown:
             self._follow(monitor)
         elif monitor and self._run_is_shown:
+            self._draw_run(monitor)  # another screen may have looked at it, too
             self._timer.resume()
             self._look()
         else:

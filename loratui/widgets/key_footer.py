@@ -6,13 +6,17 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events
 from textual.app import App
+from textual.keys import KEY_NAME_REPLACEMENTS
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from loratui.user.keymap import key_name
 
 MOST_KEYS = 8
 GAP = 2
+RENAMED_KEYS = set(KEY_NAME_REPLACEMENTS.values())
+"""Printable keys, such as plus, of which Textual does not know that a text field takes them."""
 
 Key = tuple[str, str, str]
 """As Textual knows it, as it is shown, and what it does."""
@@ -70,10 +74,11 @@ class KeyFooter(Widget):
 
 def _keys(screen: Screen) -> tuple[list[Key], list[Key]]:
     """What acts now and is to be shown, once an action: the screen's, and the app's."""
+    taken = RENAMED_KEYS if isinstance(screen.focused, Input | TextArea) else ()
     left: dict[str, Key] = {}
     right: dict[str, Key] = {}
     for node, binding, enabled, _ in screen.active_bindings.values():
-        if binding.show and enabled:
+        if binding.show and enabled and binding.key not in taken:
             side = right if isinstance(node, App) else left
             shown = key_name(binding.key).replace("ctrl+", "^")
             side.setdefault(binding.action, (binding.key, shown, binding.description))

@@ -26,7 +26,7 @@ from loratui.widgets.gallery import Gallery
 from loratui.widgets.row_list import RowList
 from tests import run_events
 from tests.loratui.made_runs import made_run, started
-from tests.loratui.tui import NARROW, WIDE, go, notified, sees, wait_for
+from tests.loratui.tui import NARROW, WIDE, go, notified, screen_text, sees, wait_for
 
 PROMPTS = ("a photo of TOK", "TOK, [/foo] [red] 犬 🐕\x1b[2J")
 STEPS = (100, 200, 300, 400, 500, 600, 700, 800)
@@ -177,6 +177,14 @@ async def test_what_is_typed_is_checked_and_a_missing_trigger_word_is_told() -> 
             text = await go(pilot, "enter")
             assert "cannot be 100 pixels wide" in text
             assert pictures_of(RunDir(Path("runs/dog"))) == []
+
+
+async def test_keys_that_a_field_takes_are_not_offered_in_it() -> None:
+    with results_of(trained("dog")) as app:
+        async with app.run_test(size=NARROW) as pilot:
+            await go(pilot)
+            assert "Next seed" not in await go(pilot, "n")
+            assert "Next seed" in await go(pilot, "escape")
 
 
 async def test_the_seed_counts_up_or_is_drawn() -> None:

@@ -17,6 +17,7 @@ from engine.events import (
     Checkpoint,
     EventWriter,
     Failed,
+    Paused,
     Phase,
     Pivot,
     Progress,
@@ -481,6 +482,19 @@ async def test_who_comes_back_to_the_screen_finds_the_runs_or_the_run_as_it_was_
         await go(pilot, "r", "4", "5")
         create_run(Path("runs"), "late", TrainConfig())
         await sees(pilot, "late", "queued")
+
+
+async def test_what_happened_while_another_screen_showed_the_run_stands_here_too(
+    running: RunDir, writer: EventWriter
+) -> None:
+    async with train_screen().run_test(notifications=True, size=WIDE) as pilot:
+        assert "training 60/100" in await opened(pilot)
+        await go(pilot, "6")
+        writer.write(step(70))
+        writer.write(Paused(step=70))
+        running.write_status(Status(state="paused", step=70, total_steps=100))
+        await sees(pilot, "cat ! paused")
+        assert "paused 70/100" in await go(pilot, "5")
 
 
 async def test_keys_are_answered_while_a_long_run_is_read_and_the_reading_can_be_left(
