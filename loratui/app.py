@@ -26,6 +26,7 @@ from textual.widgets import Input, TextArea
 
 from curation.errors import StatedError
 from curation.text import visible
+from engine.errors import each_problem
 from loratui.keys_in_order import KeysInOrder
 from loratui.picture_app import PictureApp
 from loratui.project import Project
@@ -66,6 +67,10 @@ LAST_KEYS = 30
 CLEAR = "\x1b[2J"
 """Wipes what something else wrote over the screen."""
 WATCH_SECONDS = 2.0
+RUN_SECONDS = 3.0
+"""Between two looks at the run, where no screen follows it."""
+FOLLOWERS = ("train", "results")
+"""Screens that look at the run themselves, and show more of it than how it stands."""
 KEEP_SECONDS = 2.0
 """Between two looks at whether settings were typed that are to be kept."""
 PATIENCE_SECONDS = 5.0
@@ -90,6 +95,13 @@ class LoratuiApp(KeysInOrder, PictureApp):
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="The keys of this screen"),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Leave; what was typed is kept, and a run goes on"),
     ]
+
+    class RunTurned(Message, bubble=False):
+        """The run's state has become another one, while no screen followed it."""
+
+        def __init__(self, monitor: Monitor) -> None:
+            super().__init__()
+            self.monitor = monitor
 
     def __init__(
         self,
@@ -139,6 +151,7 @@ class LoratuiApp(KeysInOrder, PictureApp):
         self._running_loop = asyncio.get_running_loop()
         if not self.is_headless:
             self.set_interval(WATCH_SECONDS, self._watch_terminal)
+        self.set_interval(RUN_SECONDS, self._watch_run)
         self.set_interval(KEEP_SECONDS, self.project.begin_keeping_settings)
         for trouble in self._troubles:
             self.tell(trouble)
@@ -231,9 +244,15 @@ class LoratuiApp(KeysInOrder, PictureApp):
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def tell(self, error: StatedError) -> None:
-        """Say what is wrong and what to do about it; the log file has its traceback too."""
-        self._log(f"{error.problem} {error.remedy}", "error", error)
-        super().notify(visible(error.remedy), title=visible(error.problem), severity="error", timeout=10, markup=False)
+        """Say what is wrong, of several things the first, and what to do about it; the log has all of it."""
+        first, *others = each_problem(error)
+        self._log(f"{first.problem} {first.remedy}", "error", error)
+        for other in others:
+            self._log(f"{other.problem} {other.remedy}", "error")
+        remedy = visible(first.remedy)
+        if others:
+            remedy += f"\nAnd {len(others)} more: see the plan on 4 Recipe, or the log (L)."
+        super().notify(remedy, title=visible(first.problem), severity="error", timeout=10, markup=False)
 
     def tell_unexpected(self, error: BaseException) -> None:
         """Say that something broke which the program outlives."""
@@ -253,6 +272,35 @@ class LoratuiApp(KeysInOrder, PictureApp):
     def _draw_log(self) -> None:
         if isinstance(self.screen, LogScreen) and self.screen.is_mounted:
             self.screen.draw()
+
+    # How the run stands
+
+    def _watch_run(self) -> None:
+        """See in the background whether the run's state is another one."""
+        monitor = self.project.monitor
+        if monitor is None or self.current_mode in FOLLOWERS:
+            return
+        before = monitor.state
+
+        def look(_: Job) -> bool:
+            return monitor.run.status().state != before and monitor.refresh()
+
+        def take(has_turned: bool | None, error: BaseException | None) -> None:
+            if has_turned:
+                self.post_message(self.RunTurned(monitor))
+
+        run_in_background(look, Job("Looking"), take)
+
+    def on_loratui_app_run_turned(self, message: RunTurned) -> None:
+        """Bring the strip up to date, and say of a run that it has ended."""
+        monitor = message.monitor
+        if monitor is not self.project.monitor:
+            return
+        if isinstance(self.screen, StepScreen):  # a dialog's comes up again with its screen
+            self.screen.draw_standings()
+        if not monitor.active:
+            severity = "error" if RUN_SIGNS[monitor.state] == "blocked" else "information"
+            self.notify(f"The run {monitor.name} is {monitor.state}.", severity=severity, markup=False)
 
     # Where one is
 

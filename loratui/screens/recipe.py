@@ -13,6 +13,7 @@ from textual.widgets import Input, Label, Static
 from curation.errors import StatedError
 from curation.text import visible
 from engine.advice import guide_says, presets_that_set
+from engine.errors import SeveralProblems
 from engine.rundir import RunDir
 from engine.text.sample_prompts import sample_prompts
 from loratui.jobs import Job
@@ -311,7 +312,7 @@ class RecipeScreen(RecipeWriting):
         if self.project.dataset is None:
             self.notify("No photos are open: press 1 and name their folder.")
         elif problems:
-            self.tell(problems[0])
+            self.tell(SeveralProblems(problems))
         elif self._starting:
             self.notify("The run is being started.")
         elif self.project.report and self.project.report.verdict == "blocked":

@@ -15,9 +15,10 @@ from engine.rundir import create_run, list_runs
 from loratui.flags import parse_flags
 from loratui.recipe import INSTANCE_PROMPT, KIND, MAIN_SETTINGS, Recipe, Setting, all_settings
 from tests.loratui.made_runs import step
-from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees, wait_for, write
+from tests.loratui.tui import NARROW, WIDE, app_on, go, notified, screen_text, sees, wait_for, write
 
 COPY = "copy_to_clipboard"
+BY_LABEL = {setting.label: setting for setting in MAIN_SETTINGS}
 RANK = Setting("lora", "rank", "Rank")
 LEARNING_RATE = Setting("optimizer", "learning_rate", "Learning rate")
 
@@ -259,6 +260,19 @@ async def test_a_run_that_cannot_start_says_why(photos: Path) -> None:
         await sees(pilot, "/no/model")
         assert pilot.app.current_mode == "recipe"
         assert list_runs(Path("runs")) == []
+
+
+async def test_of_several_reasons_against_a_start_the_first_is_told_and_the_log_has_all(photos: Path) -> None:
+    (photos / "notes.jpg").write_text("not a photo")
+    app = app_on(photos)
+    async with app.run_test(notifications=True, size=NARROW) as pilot:
+        app.project.choose(BY_LABEL["Model"], "/no/model")
+        app.project.choose(BY_LABEL["Sample prompt"], "a photo of TOK")
+        await go(pilot, "4", "s")
+        await sees(pilot, "And 1 more: see the plan on 4 Recipe, or the log (L).")
+        assert sum(words in notified(pilot) for words in ("/no/model", "notes.jpg")) == 1
+        await go(pilot, "L")
+        await sees(pilot, "/no/model", "notes.jpg cannot be read")
 
 
 async def test_the_time_of_a_run_like_it_tells_how_long_it_takes_and_what_it_costs(photos: Path) -> None:
