@@ -20,6 +20,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
@@ -27,9 +28,11 @@ from textual.widgets import Input, TextArea
 from curation.errors import StatedError
 from curation.text import visible
 from engine.errors import each_problem
+from loratui.jobs import Job, run_in_background
 from loratui.keys_in_order import KeysInOrder
 from loratui.picture_app import PictureApp
 from loratui.project import Project
+from loratui.runs.monitor import Monitor
 from loratui.screens.captions import CaptionsScreen
 from loratui.screens.checks import ChecksScreen
 from loratui.screens.confirm import ConfirmScreen
@@ -42,6 +45,7 @@ from loratui.screens.results import ResultsScreen
 from loratui.screens.step import StepScreen
 from loratui.screens.too_small import TooSmallScreen, fits
 from loratui.screens.train import TrainScreen
+from loratui.standing import RUN_SIGNS
 from loratui.terminal.ascii_filter import AsciiFilter
 from loratui.terminal.glyphs import use_glyphs
 from loratui.terminal.probe import PLAIN, Terminal
