@@ -28,11 +28,15 @@ def run_app(
     TUI, captions that were typed are saved; then it says how to come back to a run that goes on.
     """
     project = Project(runs_dir)
-    if photos := photos or _photos_of_config():
+    preferences, troubles = _preferences()
+    try:
+        photos = photos or _photos_of_config()
+    except StatedError as error:
+        troubles.append(error)
+    if photos:
         project.open(photos)
     if attach:
         project.watch(find_run(runs_dir, attach))
-    preferences, troubles = _preferences()
     if terminal.kitty:
         os.environ.setdefault("COLORTERM", "truecolor")  # it has them, and ssh does not say so
     app = LoratuiApp(project, _first_mode(project), preferences, troubles, QuietDriver, terminal)
@@ -61,15 +65,17 @@ def _first_mode(project: Project) -> str:
 
 
 def _photos_of_config() -> Path | None:
-    """The folder of photos that the lora.toml here names; None without one, and for one that is broken."""
+    """The folder of photos that the lora.toml here names; None without one. Raises StatedError for one of no use."""
     if not CONFIG_FILE.exists():
         return None
-    try:
-        data = Recipe.from_file(CONFIG_FILE).compose().config.data
-    except StatedError:
+    data = Recipe.from_file(CONFIG_FILE).compose().config.data
+    named = data.instance_data_dir or data.dataset_name
+    if not named:
         return None
-    named = photos_folder(data.instance_data_dir or data.dataset_name or "", fetch=False)
-    return named if named.name and named.is_dir() else None
+    folder = photos_folder(named, fetch=False)
+    if not folder.is_dir():
+        raise StatedError(f"The photos that {CONFIG_FILE} names are not here: {named}.", "Press o to open a folder.")
+    return folder
 
 
 def _keep_settings(project: Project) -> str:

@@ -16,6 +16,7 @@ from textual.widgets import Input
 from benchmarks.tui_terminal import PtyTerminal
 from curation.dataset import open_dataset
 from curation.errors import StatedError
+from engine.rundir import Status
 from loratui.app import ANSI_THEME, LoratuiApp
 from loratui.project import Project
 from loratui.screens.too_small import TooSmallScreen
@@ -26,6 +27,7 @@ from loratui.user.user_folders import state_folder
 from loratui.widgets.key_footer import KeyFooter
 from loratui.widgets.row_list import RowList
 from loratui.widgets.step_strip import StepStrip
+from tests.loratui.made_runs import TOTAL, made_run, started, step
 from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -181,6 +183,17 @@ async def test_sixteen_colours_are_the_terminal_s_own(monkeypatch: pytest.Monkey
 # The log
 
 
+async def test_the_end_of_a_run_is_told_on_screens_that_do_not_show_it() -> None:
+    run = made_run(Path("runs"), "dog", "running", [started("dog"), step(1)])
+    project = Project(Path("runs"))
+    with run.lock():
+        project.watch(run)
+        async with LoratuiApp(project, "photos").run_test(notifications=True, size=NARROW) as pilot:
+            await sees(pilot, "5 Train ▶")
+            run.write_status(Status(state="failed", step=1, total_steps=TOTAL))
+            await sees(pilot, "5 Train ✗", "The run dog is failed.")
+
+
 async def test_what_was_said_stands_in_the_log_and_in_its_file() -> None:
     async with app_with(Preferences()).run_test(notifications=True, size=WIDE) as pilot:
         app = pilot.app
@@ -324,6 +337,20 @@ def end_it(screen: PtyTerminal, end: str) -> None:
         screen.process.send_signal(signal.SIGHUP if end == "SIGHUP" else signal.SIGTERM)
         screen.receive_until_quiet(1.0)
     screen.process.wait(60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [("[data]\nresolutoin = 64\n", b"resolutoin"), ('[data]\ninstance_data_dir = "last-year"\n', b"last-year")],
+)
+def test_a_lora_toml_that_does_not_open_its_photos_is_told(config: str, said: bytes) -> None:
+    Path("lora.toml").write_text(config)
+    environ = {"PYTHONPATH": str(ROOT)}
+    with PtyTerminal([sys.executable, "-m", "loratui"], WIDE, environ=environ, cwd=Path.cwd()) as screen:
+        screen.receive_until(lambda sent: said in sent, 120)
+        screen.send(b"q")
+        assert screen.process.wait(60) == 0
 
 
 @pytest.mark.slow
