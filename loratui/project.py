@@ -313,8 +313,10 @@ class Project:
             return Standing("attention", f"{len(self.unsaved)} unsaved")
         photos = self.dataset.trainable
         written = sum(bool(photo.caption) for photo in photos)
-        covered = written == len(photos) or self.recipe.compose().config.concept.instance_prompt
-        return Standing("done" if covered else "attention", f"{written}/{len(photos)}")
+        if written < len(photos):  # the instance prompt stands in for those there are not
+            sign = "open" if self.recipe.compose().config.concept.instance_prompt else "attention"
+            return Standing(sign, f"{written}/{len(photos)}")
+        return Standing("done" if photos else "open", f"{written}/{len(photos)}")
 
     def _recipe_standing(self) -> Standing:
         if not self.dataset:

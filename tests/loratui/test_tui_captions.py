@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from curation.dataset import Photo, open_dataset, save_captions
 from loratui.captions.caption_states import STATES, CaptionReader, State
-from loratui.recipe import Recipe
+from loratui.recipe import INSTANCE_PROMPT, Recipe
 from loratui.screens.captions import CaptionsScreen
 from loratui.widgets.caption_area import CaptionArea
 from loratui.widgets.row_list import RowList
@@ -49,6 +49,20 @@ async def test_a_caption_is_saved_when_one_leaves_the_screen(photos: Path) -> No
         await write(pilot, "first")
         await go(pilot, "escape", "1")
         assert captions(photos)["astronaut.png"] == "first"
+
+
+async def test_captions_are_done_once_each_photo_has_one_and_open_as_long_as_the_instance_prompt_does(
+    photos: Path,
+) -> None:
+    names = list(captions(photos))
+    app = app_on(photos)
+    async with app.run_test(size=WIDE) as pilot:
+        assert "3 Captions · 0/4" in await go(pilot, "1")
+        app.project.choose(INSTANCE_PROMPT, "")
+        assert "3 Captions ! 0/4" in await go(pilot, "2", "1")
+        app.project.unsaved.update({name: "a TOK" for name in names})
+        app.project.save_captions()
+        assert "3 Captions ✓ 4/4" in await go(pilot, "2", "1")
 
 
 async def test_a_caption_is_saved_by_ctrl_s_and_when_one_rests(photos: Path) -> None:
