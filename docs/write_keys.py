@@ -5,7 +5,8 @@ from pathlib import Path
 
 from textual.dom import DOMNode
 
-from loratui.app import SCREENS, LoratuiApp
+from loratui.app import LoratuiApp
+from loratui.screens import MODES, screen_of
 from loratui.screens.step import StepScreen
 from loratui.user.keymap import KeyedAction, actions_of, everywhere, key_name, owners, title_of
 from loratui.widgets.step_strip import STEPS
@@ -35,9 +36,10 @@ id, a key that another action has on the same screen, or one that tmux, screen o
 def page() -> str:
     """The text of docs/keys.md."""
     for_all = [*everywhere(LoratuiApp), StepScreen]
-    rest = [kind for kind in owners() if kind not in for_all and kind not in SCREENS]
+    screens = [screen_of(mode) for mode in MODES]
+    rest = [kind for kind in owners() if kind not in for_all and kind not in screens]
     sections = [_section("Everywhere", for_all)]
-    sections += [_section(_heading(kind), [kind]) for kind in SCREENS]
+    sections += [_section(_heading(kind), [kind]) for kind in screens]
     sections += [_section(title_of(kind), [kind]) for kind in rest]
     return "\n".join([INTRODUCTION, *filter(None, sections)])
 

@@ -1,7 +1,10 @@
-"""Paths as people type them."""
+"""Paths as people type them, and the one of the settings."""
 
 import os
 from pathlib import Path
+
+CONFIG_FILE = Path("lora.toml")
+"""The settings of a training, in the folder that one works in."""
 
 
 def typed_path(text: str) -> Path:

@@ -3,15 +3,17 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import signal
 import sys
 import termios
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.markup import escape
 from rich.text import Text
@@ -31,40 +33,23 @@ from engine.errors import each_problem
 from loratui.jobs import Job, run_in_background
 from loratui.keys_in_order import KeysInOrder
 from loratui.picture_app import PictureApp
-from loratui.project import Project
-from loratui.runs.monitor import Monitor
-from loratui.screens.captions import CaptionsScreen
-from loratui.screens.checks import ChecksScreen
-from loratui.screens.confirm import ConfirmScreen
-from loratui.screens.help import HelpScreen
-from loratui.screens.home import HomeScreen
-from loratui.screens.log import LogScreen
-from loratui.screens.photos import PhotosScreen
-from loratui.screens.recipe import RecipeScreen
-from loratui.screens.results import ResultsScreen
+from loratui.screens import MODES, screen_of
 from loratui.screens.step import StepScreen
 from loratui.screens.too_small import TooSmallScreen, fits
-from loratui.screens.train import TrainScreen
-from loratui.standing import RUN_SIGNS
+from loratui.standing import RUN_SIGNS, WITHOUT_PHOTOS, Standing
 from loratui.terminal.ascii_filter import AsciiFilter
 from loratui.terminal.glyphs import use_glyphs
 from loratui.terminal.probe import PLAIN, Terminal
 from loratui.user.app_log import AppLog, Severity
-from loratui.user.crash import write_crash_report
 from loratui.user.keymap import KeyedAction, actions_of, checked_keymap, everywhere, title_of
 from loratui.user.preferences import DEFAULT_THEME, Preferences, save_theme
 from loratui.widgets.step_strip import STEPS, StepStrip
 
-SCREENS: tuple[type[StepScreen], ...] = (
-    HomeScreen,
-    PhotosScreen,
-    ChecksScreen,
-    CaptionsScreen,
-    RecipeScreen,
-    TrainScreen,
-    ResultsScreen,
-    LogScreen,
-)
+if TYPE_CHECKING:
+    from loratui.project import Project
+    from loratui.runs.monitor import Monitor
+    from loratui.screens.recipe import RecipeScreen
+
 ANSI_THEME = "ansi-dark"
 """For terminals of 16 colours, or none: it takes the terminal's own, and tells the rest by bold and reverse."""
 LAST_KEYS = 30
@@ -103,24 +88,29 @@ class LoratuiApp(KeysInOrder, PictureApp):
     class RunTurned(Message, bubble=False):
         """The run's state has become another one, while no screen followed it."""
 
-        def __init__(self, monitor: Monitor) -> None:
+        def __init__(self, monitor: "Monitor") -> None:
             super().__init__()
             self.monitor = monitor
 
     def __init__(
         self,
-        project: Project,
+        project: "Project | None" = None,
         first: str = "photos",
         preferences: Preferences | None = None,
         troubles: Sequence[StatedError] = (),
         driver_class: type[Driver] | None = None,
         terminal: Terminal = PLAIN,
+        runs_dir: Path = Path("runs"),
     ) -> None:
-        """first: the mode that comes up.  troubles: with the preferences, to be told once there is a screen."""
+        """project: what the screens share; None for one of `runs_dir`, without a folder open.
+
+        first: the mode that comes up.  troubles: with the preferences, to be told once there is a screen.
+        """
         self.DEFAULT_MODE = first  # pyright: ignore[reportAttributeAccessIssue] - a class variable in Textual
         # Without it Textual turns colours into RGB greys.
         super().__init__(driver_class, ansi_color=True if "NO_COLOR" in os.environ else None)
-        self.project = project
+        self.runs_dir = project.runs_dir if project else runs_dir
+        self._project = project
         self.preferences = preferences or Preferences()
         self.use_pictures(self.preferences.ui.pictures, terminal)
         self.app_log = AppLog()
@@ -128,9 +118,36 @@ class LoratuiApp(KeysInOrder, PictureApp):
         self._last_keys: deque[str] = deque(maxlen=LAST_KEYS)
         self._ascii_filter = AsciiFilter()
         self._is_ascii = use_glyphs(self.preferences.ui.glyphs).is_ascii
-        for screen in SCREENS:
-            self.add_mode(screen.mode, partial(screen, project))
+        for mode in MODES:
+            self.add_mode(mode, partial(self._new_screen, mode))
         self._troubles = [*troubles, *self._choose_theme(), *self._choose_keys()]
+
+    def _new_screen(self, mode: str) -> StepScreen:
+        """The screen of a mode, with its stylesheet: Textual itself would parse all others anew for it."""
+        screen = screen_of(mode)()
+        for path in screen.css_path:
+            self.stylesheet.read(path)
+        self.stylesheet.parse()
+        screen._css_update_count = self._css_update_count
+        return screen
+
+    @property
+    def project(self) -> "Project":
+        """What the screens share. Made when it is first asked for: importing it takes longer than to draw Home."""
+        if self._project is None:
+            from loratui.project import Project
+
+            self._project = Project(self.runs_dir)
+        return self._project
+
+    @property
+    def has_project(self) -> bool:
+        """Whether there is one yet; without it nothing was typed that could be lost."""
+        return self._project is not None
+
+    def standings(self) -> Mapping[str, Standing]:
+        """How far each step is, by mode."""
+        return self._project.standings() if self._project else WITHOUT_PHOTOS
 
     def _choose_theme(self) -> Iterable[StatedError]:
         wanted = self.preferences.ui.theme
@@ -156,9 +173,17 @@ class LoratuiApp(KeysInOrder, PictureApp):
         if not self.is_headless:
             self.set_interval(WATCH_SECONDS, self._watch_terminal)
         self.set_interval(RUN_SECONDS, self._watch_run)
-        self.set_interval(KEEP_SECONDS, self.project.begin_keeping_settings)
+        self.set_interval(KEEP_SECONDS, self._begin_keeping_settings)
         for trouble in self._troubles:
             self.tell(trouble)
+        self.screen.call_after_refresh(self._get_ready)
+
+    def _get_ready(self) -> None:
+        """After the first paint: import what the other screens need before anybody gets there."""
+        threading.Thread(target=_import_screens, daemon=True).start()
+        if not gc.isenabled():
+            gc.freeze()  # modules and classes stay as long as the program
+            gc.enable()
 
     # What must not be lost
 
@@ -176,6 +201,10 @@ class LoratuiApp(KeysInOrder, PictureApp):
         if _terminal_is_gone():
             self.hang_up()
 
+    def _begin_keeping_settings(self) -> None:
+        if self._project:
+            self._project.begin_keeping_settings()
+
     def _note_edits(self) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, StepScreen) and screen.is_mounted:
@@ -185,17 +214,22 @@ class LoratuiApp(KeysInOrder, PictureApp):
         """Save what was typed, whatever else is broken: what no file takes is said at the end, by the session."""
         with contextlib.suppress(Exception):  # the screen may be what broke
             self._note_edits()
+        if self._project is None:
+            return
         with contextlib.suppress(StatedError, OSError):
-            self.project.keep_captions()
+            self._project.keep_captions()
         with contextlib.suppress(StatedError):
-            self.project.keep_settings()
+            self._project.keep_settings()
 
     def _fatal_error(self) -> None:
         """Save what was typed and leave a crash report; Textual would print all local variables."""
+        from loratui.user.crash import write_crash_report
+
         error = self._exception or RuntimeError("unknown")
         self._keep_edits()
         try:
-            report = write_crash_report(error, self.current_mode, self._last_keys, self.project.recipe.toml())
+            recipe = self._project.recipe.toml() if self._project else ""
+            report = write_crash_report(error, self.current_mode, self._last_keys, recipe)
             where = f"The whole of it is in {report}."
         except (OSError, StatedError) as refused:
             where = f"No report could be written: {refused}."
@@ -214,21 +248,26 @@ class LoratuiApp(KeysInOrder, PictureApp):
     async def action_quit(self) -> None:
         """Save what was typed and leave; ask when it cannot be saved."""
         self._note_edits()
+        if self._project is None:
+            self.exit()
+            return
         try:
-            self.project.save_captions()
+            self._project.save_captions()
         except StatedError as error:
-            count = len(self.project.unsaved)
+            count = len(self._project.unsaved)
             captions = "caption" if count == 1 else "captions"
             self._ask_to_leave(error, f"Leave with {count} {captions} kept in a file, for the next time?")
             return
         try:
-            self.project.keep_settings()
+            self._project.keep_settings()
         except StatedError as error:
             self._ask_to_leave(error, "Leave without them?")
             return
         self.exit()
 
     def _ask_to_leave(self, error: StatedError, question: str) -> None:
+        from loratui.screens.confirm import ConfirmScreen
+
         reason = f"{visible(error.problem)} {visible(error.remedy)}"
         self.push_screen(ConfirmScreen(f"{reason}\n\n{question}", "Leave"), lambda yes: self.exit() if yes else None)
 
@@ -274,14 +313,15 @@ class LoratuiApp(KeysInOrder, PictureApp):
         self.call_later(self._draw_log)
 
     def _draw_log(self) -> None:
-        if isinstance(self.screen, LogScreen) and self.screen.is_mounted:
-            self.screen.draw()
+        screen = self.screen
+        if isinstance(screen, StepScreen) and screen.mode == "log" and screen.is_mounted:
+            screen.draw()
 
     # How the run stands
 
     def _watch_run(self) -> None:
         """See in the background whether the run's state is another one."""
-        monitor = self.project.monitor
+        monitor = self._project.monitor if self._project else None
         if monitor is None or self.current_mode in FOLLOWERS:
             return
         before = monitor.state
@@ -329,7 +369,7 @@ class LoratuiApp(KeysInOrder, PictureApp):
         if isinstance(event.widget, Input | TextArea):
             event.widget.cursor_blink = False
 
-    def on_recipe_screen_run_started(self, message: RecipeScreen.RunStarted) -> None:
+    def on_recipe_screen_run_started(self, message: "RecipeScreen.RunStarted") -> None:
         self.project.watch(message.run)
         for warning in message.warnings:
             self.notify(visible(warning), severity="warning", timeout=10, markup=False)
@@ -339,6 +379,8 @@ class LoratuiApp(KeysInOrder, PictureApp):
 
     def action_help(self) -> None:
         """The keys of the screen, of what stands on it, and of the program."""
+        from loratui.screens.help import HelpScreen
+
         keymap = self._keymap
         widgets = dict.fromkeys(type(widget) for widget in self.screen.query("*"))
         kinds = [type(self.screen), *(kind for kind in widgets if kind.__module__.startswith("loratui"))]
@@ -355,7 +397,7 @@ class LoratuiApp(KeysInOrder, PictureApp):
                 listed.add(binding.action)
                 meaning = escape(binding.tooltip or binding.description)
                 yield SystemCommand(binding.description, meaning, partial(self.run_action, binding.action, node))
-        for kind in SCREENS:
+        for kind in map(screen_of, MODES):
             if kind is not type(screen):
                 for action in actions_of(kind):
                     title = f"{title_of(kind)}: {action.title}"
@@ -379,6 +421,11 @@ class LoratuiApp(KeysInOrder, PictureApp):
             save_theme(name)
         except StatedError as error:
             self.tell(error)
+
+
+def _import_screens() -> None:
+    for mode in MODES:
+        screen_of(mode)
 
 
 def _leave_within(seconds: float) -> None:

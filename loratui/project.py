@@ -11,6 +11,7 @@ from curation.atomic import write_text
 from curation.dataset import Dataset, open_dataset
 from curation.errors import CurationError, StatedError
 from curation.hub import photos_folder
+from engine.paths import CONFIG_FILE
 from engine.rundir import RunDir
 from loratui.captions.saving import Saved, write_captions
 from loratui.photos.repointing import NAMING_KEYS
@@ -25,7 +26,6 @@ from loratui.user.user_folders import state_folder
 if TYPE_CHECKING:
     from curation.report import Report
 
-CONFIG_FILE = Path("lora.toml")
 CHECKED_SETTINGS = (KIND, TRIGGER, RESOLUTION)  # what the checks judge by, besides photos and captions
 
 

@@ -41,12 +41,12 @@ class CaptionEditing(StepScreen):
     caption stands in the editor; it follows the list's cursor.
     """
 
-    def __init__(self, project: Project) -> None:
-        super().__init__(project)
+    def __init__(self) -> None:
+        super().__init__()
         self.shown = Shown()
         self.marked: set[str] = set()
         self.name_in_editor: str | None = None
-        self.reader = _reader_for(project)
+        self.reader = _reader_for(self.project)
         self._text_as_shown = ""
         self._dataset: Dataset | None = None
         self._photos: dict[str, Photo] = {}

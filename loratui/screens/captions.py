@@ -22,7 +22,6 @@ from loratui.captions.caption_states import STATES, Shown, State
 from loratui.captions.own_editor import edit_captions, editor_command
 from loratui.jobs import Job
 from loratui.photos.concept import caption_template, caption_words
-from loratui.project import Project
 from loratui.screens.auto_caption import AutoCaptionScreen
 from loratui.screens.batch_edit import Batch, BatchEditScreen
 from loratui.screens.caption_editing import CaptionEditing
@@ -88,8 +87,8 @@ class CaptionsScreen(CaptionEditing):
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, CaptionsScreen.FolderChanged)
 
-    def __init__(self, project: Project) -> None:
-        super().__init__(project)
+    def __init__(self) -> None:
+        super().__init__()
         self._batch_words: dict[str, str] = {}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -15,10 +15,8 @@ from textual.widgets import Static
 
 from curation.errors import StatedError
 from curation.text import counted, duration, visible
-from engine.paths import typed_path
-from engine.rundir import RunDir, Status, list_runs
+from engine.paths import CONFIG_FILE, typed_path
 from loratui.jobs import Job, run_in_background
-from loratui.project import CONFIG_FILE
 from loratui.screens.step import StepScreen
 from loratui.standing import RUN_SIGNS
 from loratui.terminal.glyphs import Sign, glyphs
@@ -27,6 +25,7 @@ from loratui.widgets.path_field import PathField
 from loratui.widgets.row_list import Column, RowList
 
 if TYPE_CHECKING:
+    from engine.rundir import Status
     from loratui.machine import Fact
 
 LOOK_SECONDS = 5.0
@@ -61,7 +60,7 @@ class FoundRun:
     """A run and its true state, when it was looked at."""
 
     path: Path
-    status: Status
+    status: "Status"
 
 
 @dataclass(frozen=True)
@@ -115,11 +114,11 @@ class HomeScreen(StepScreen):
         self.query_one(PathField).display = False
         self._timer: Timer = self.set_interval(LOOK_SECONDS, self._look, pause=True)
         self._draw_lists()
-        self._look_at_machine()
+        self.when_drawn(self._look_at_machine)
 
     def draw(self) -> None:
         self._timer.resume()
-        self._look()
+        self.when_drawn(self._look)  # what looks takes longer to import than all of this to draw
 
     def on_screen_suspend(self) -> None:
         self._timer.pause()
@@ -127,10 +126,12 @@ class HomeScreen(StepScreen):
     # What there is
 
     def _look_at_machine(self) -> None:
-        def look(_: Job) -> "list[Fact]":
-            from loratui.machine import machine_facts  # 15 ms, with what asks the hub
+        runs_dir = self._loratui.runs_dir
 
-            return machine_facts(self.project.runs_dir)
+        def look(_: Job) -> "list[Fact]":
+            from loratui.machine import machine_facts
+
+            return machine_facts(runs_dir)
 
         self.start_job("Looking at the machine", look, self._draw_machine)
 
@@ -163,7 +164,7 @@ class HomeScreen(StepScreen):
         if self._is_looking:
             return
         self._is_looking = True
-        here = self.project.runs_dir.resolve()
+        here = self._loratui.runs_dir.resolve()
         run_in_background(lambda _: look_around(here), Job("Looking around"), lambda found, _: self._hear(found))
 
     def _hear(self, found: "Found | None") -> None:
@@ -216,6 +217,8 @@ class HomeScreen(StepScreen):
         if event.row_list.id == "folders":
             self._open(Path(event.key))
         elif run := self._runs.get(event.key):
+            from engine.rundir import RunDir
+
             self.project.watch(RunDir(run.path))
             self.app.switch_mode("train")
 
@@ -279,6 +282,8 @@ class HomeScreen(StepScreen):
 
 def look_around(runs_dir: Path) -> Found:
     """The recent folders, and all runs in `runs_dir` and where those folders' runs go, with their true states."""
+    from engine.rundir import list_runs  # 150 ms, with pydantic
+
     folders = recent_folders()
     runs = []
     for place in sorted({runs_dir, *(Path(folder.runs_dir) for folder in folders)}):

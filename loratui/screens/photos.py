@@ -21,7 +21,6 @@ from loratui.jobs import Job
 from loratui.photos.inventory import Inventory, PhotoFile, read_files
 from loratui.photos.photo_rows import STATES, cells, described, found_by
 from loratui.photos.training_crop import crop_marks, takes_whole
-from loratui.project import Project
 from loratui.screens.concept import ConceptPanel
 from loratui.screens.crop import CropScreen, Placed
 from loratui.screens.step import StepScreen
@@ -70,8 +69,8 @@ class PhotosScreen(StepScreen):
             super().__init__()
             self.root, self.files = root, files
 
-    def __init__(self, project: Project) -> None:
-        super().__init__(project)
+    def __init__(self) -> None:
+        super().__init__()
         self._root: Path | None = None
         self._files: dict[str, PhotoFile | None] = {}
         self._photos: dict[str, Photo] = {}

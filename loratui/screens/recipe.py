@@ -14,10 +14,10 @@ from curation.errors import StatedError
 from curation.text import visible
 from engine.advice import guide_says, presets_that_set
 from engine.errors import SeveralProblems
+from engine.paths import CONFIG_FILE
 from engine.rundir import RunDir
 from engine.text.sample_prompts import sample_prompts
 from loratui.jobs import Job
-from loratui.project import CONFIG_FILE
 from loratui.recipe import KIND, Setting, all_settings, as_flag
 from loratui.runs.overview import measured_pace
 from loratui.screens.confirm import ConfirmScreen

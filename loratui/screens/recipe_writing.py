@@ -3,7 +3,7 @@
 from curation.atomic import write_text
 from curation.errors import StatedError
 from curation.text import counted, visible
-from loratui.project import CONFIG_FILE, Project
+from engine.paths import CONFIG_FILE
 from loratui.screens.confirm import ConfirmScreen
 from loratui.screens.step import StepScreen
 
@@ -13,8 +13,8 @@ MOST_LISTED = 8
 class RecipeWriting(StepScreen):
     """Tells which settings are not in lora.toml yet; no file of another is replaced without asking."""
 
-    def __init__(self, project: Project) -> None:
-        super().__init__(project)
+    def __init__(self) -> None:
+        super().__init__()
         self._written: str | None = None
 
     def follow_config(self) -> None:

@@ -12,13 +12,13 @@ from textual.worker import Worker, WorkerState
 
 from curation.errors import StatedError
 from loratui.jobs import Cancelled, Job, run_in_background
-from loratui.project import Project
 from loratui.widgets.job_bar import JobBar
 from loratui.widgets.key_footer import KeyFooter
 from loratui.widgets.step_strip import StepStrip
 
 if TYPE_CHECKING:
     from loratui.app import LoratuiApp
+    from loratui.project import Project
 
 
 class StepScreen(Screen[None]):
@@ -46,10 +46,14 @@ class StepScreen(Screen[None]):
             cls.BINDINGS = list(dict.fromkeys([*StepScreen.BINDINGS, *cls.BINDINGS]))
         super().__init_subclass__(**options)
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.project = project
         self.jobs: list[Job] = []
+
+    @property
+    def project(self) -> "Project":
+        """What the screens share."""
+        return self._loratui.project
 
     def compose(self) -> ComposeResult:
         yield StepStrip(self.mode)
@@ -73,7 +77,7 @@ class StepScreen(Screen[None]):
 
     def draw_standings(self) -> None:
         """Bring the strip up to date."""
-        self.query_one(StepStrip).show(self.project.standings())
+        self.query_one(StepStrip).show(self._loratui.standings())
 
     def tell(self, error: StatedError) -> None:
         """Say what is wrong and what to do about it."""
@@ -82,6 +86,13 @@ class StepScreen(Screen[None]):
     @property
     def _loratui(self) -> "LoratuiApp":
         return cast("LoratuiApp", self.app)
+
+    def when_drawn(self, callback: Callable[[], object]) -> None:
+        """Call this when all that is to be shown now has been drawn.
+
+        At the start Textual draws nothing before the app itself has its turn, so that is waited for first.
+        """
+        self.app.call_later(self.call_after_refresh, callback)
 
     def start_job(self, label: str, work: Callable[[Job], Any], take: Callable[[Any], None]) -> Job:
         """Do `work` in the background, shown with its progress; esc ends it.

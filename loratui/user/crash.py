@@ -37,7 +37,7 @@ def write_crash_report(error: BaseException, screen: str, keys: Iterable[str], r
                 for name in VARIABLES
                 if name in os.environ
             ),
-            f"encoding: {sys.stderr.encoding}",
+            f"encoding: {getattr(sys.__stderr__, 'encoding', None)}",
             f"screen: {screen}",
             f"last keys: {' '.join(keys)}",
             "",

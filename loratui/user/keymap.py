@@ -65,7 +65,7 @@ def actions_of(kind: type[DOMNode], keymap: Mapping[str, str] | None = None) -> 
 def owners() -> list[type[DOMNode]]:
     """Every class that declares keys: those of all screens, the screens as they stand on the road, then the rest."""
     from loratui import screens, widgets
-    from loratui.app import SCREENS, LoratuiApp
+    from loratui.app import LoratuiApp
     from loratui.screens.step import StepScreen
 
     names = [
@@ -79,7 +79,9 @@ def owners() -> list[type[DOMNode]]:
         for kind in vars(importlib.import_module(name)).values()
         if isinstance(kind, type) and issubclass(kind, DOMNode) and kind.__module__ == name
     ]
-    kinds = dict.fromkeys([*everywhere(LoratuiApp), StepScreen, *SCREENS, *sorted(rest, key=title_of)])
+    kinds = dict.fromkeys(
+        [*everywhere(LoratuiApp), StepScreen, *map(screens.screen_of, screens.MODES), *sorted(rest, key=title_of)]
+    )
     return [kind for kind in kinds if "BINDINGS" in vars(kind)]
 
 

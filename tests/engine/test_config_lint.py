@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from engine.config import compose, load_config, load_frozen, to_toml
 from engine.errors import ConfigError
-from loratui.cli import app
+from loratui.command_line import app
 from loratui.flags import parse_settings
 
 WHOLE = """

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from engine.events import Checkpoint, Started
 from engine.rundir import ENDING_STATES, RunDir, State
 from engine.training.manifest import checkpoint_folders, fault, newest_checkpoint
-from loratui.cli import app
+from loratui.command_line import app
 from tests.faults.runs import last_files
 from tests.run_events import events_of
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from engine.events import Failed, Started, Warned
 from engine.rundir import RunDir, Status
 from engine.training.manifest import checkpoint_folders, newest_checkpoint
-from loratui.cli import app
+from loratui.command_line import app
 from tests.faults.checks import as_listed
 from tests.faults.conftest import Record
 from tests.faults.runs import STEPS, last_files

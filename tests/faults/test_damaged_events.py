@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from engine.config import TrainConfig
 from engine.events import FITS, TYPES, Event, EventWriter, Failed, Finished, Verified, Warned, decode
 from engine.rundir import RunDir, Status, create_run
-from loratui.cli import app
+from loratui.command_line import app
 from loratui.runs.live import film, panels, step_line
 from loratui.runs.monitor import Monitor
 from tests.faults.checks import GONE, as_listed

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from curation import CurationError, open_dataset, save_captions
 from curation.journal import undo
-from loratui.cli import app
+from loratui.command_line import app
 from tests.curation import tiny_captioners
 from tests.loratui.program import COMMAND, PATIENCE_SECONDS
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from curation import CurationError, open_dataset, save_captions
-from loratui.cli import app
+from loratui.command_line import app
 
 
 def caption(*arguments: str | Path) -> Result:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.loratui.made_runs import made_run
 
-ASK = "import sys; from loratui.cli import app; app(prog_name='loratui')"
+ASK = "import sys; from loratui.command_line import app; app(prog_name='loratui')"
 
 
 def completed(words: str, runs: Path) -> list[str]:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from curation import CurationError, open_dataset
 from curation.checks import RULES
 from curation.journal import undo
-from loratui.cli import app
+from loratui.command_line import app
 from tests.loratui.program import COMMAND, PATIENCE_SECONDS, wait_until
 
 

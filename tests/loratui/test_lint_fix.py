@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from curation import open_dataset
 from engine.config import load_config
 from engine.errors import ConfigError
-from loratui.cli import app
+from loratui.command_line import app
 from tests.loratui.program import COMMAND, PATIENCE_SECONDS
 
 CONFIG = """\

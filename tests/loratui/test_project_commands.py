@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from curation.errors import StatedError
 from engine.config import load_config
-from loratui.cli import app
+from loratui.command_line import app
 
 runner = CliRunner()
 

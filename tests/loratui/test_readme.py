@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from engine.models.files import resolve_model
-from loratui.cli import app
+from loratui.command_line import app
 from loratui.flags import parse_flags
 
 ROOT = Path(__file__).parents[2]

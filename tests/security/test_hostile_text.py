@@ -24,7 +24,8 @@ from engine.events import Checkpoint, EventWriter, Failed, Phase, Sample, Skippe
 from engine.models.names import give_name
 from engine.rundir import RunDir, Status, create_run
 from engine.training.weights import write_safetensors
-from loratui.cli import app, main
+from loratui.cli import main
+from loratui.command_line import app
 from loratui.runs.live import panels
 from loratui.runs.monitor import Monitor
 

@@ -16,7 +16,7 @@ from engine.config import load_config
 from engine.data.examples import read_examples
 from engine.models.hub import how_to_download
 from engine.preflight import preflight
-from loratui.cli import app
+from loratui.command_line import app
 from tests.engine.training import short_config
 from tests.security.source import calls, imports, modules
 
