@@ -117,6 +117,7 @@ class HomeScreen(StepScreen):
         self.when_drawn(self._look_at_machine)
 
     def draw(self) -> None:
+        self._draw_lists()  # how long ago things were changes while one is elsewhere
         self._timer.resume()
         self.when_drawn(self._look)  # what looks takes longer to import than all of this to draw
 
@@ -187,8 +188,7 @@ class HomeScreen(StepScreen):
         folders, runs = self.query_one("#folders", RowList), self.query_one("#runs", RowList)
         folders.show(self._folders, self._folder_cells)
         runs.show(self._runs, self._run_cells)
-        alive = sum(each.status.state in ALIVE for each in self._runs.values())
-        runs.border_subtitle = f"{alive} alive, {len(self._runs) - alive} ended" if self._runs else "none yet"
+        runs.border_subtitle = self._counted_runs() or "none yet"
         folders.border_subtitle = "" if self._folders else "none yet: o opens one"
         is_new, is_typing = not self._folders and not self._runs, self.query_one(PathField).display
         self.query_one("#first-evening").display = is_new and not is_typing
@@ -196,6 +196,13 @@ class HomeScreen(StepScreen):
         if self.focused is None and not is_new and not is_typing:
             (folders if self._folders else runs).focus()
         self.refresh_bindings()
+
+    def _counted_runs(self) -> str:
+        """How many runs go on, wait to, or have ended."""
+        states = [each.status.state for each in self._runs.values()]
+        alive, paused = sum(state in ALIVE for state in states), states.count("paused")
+        counts = {"alive": alive - paused, "paused": paused, "ended": len(states) - alive}
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
     def _folder_cells(self, path: str) -> tuple[str, ...]:
         folder = self._folders[path]

@@ -211,7 +211,7 @@ class ResultsScreen(StepScreen):
         """Show all runs."""
         self.query_one(ContentSwitcher).current = "runs"
         self._runs.watch_runs(True)
-        self._runs.focus_list()
+        self._runs.focus_list(self._shown.run if self._shown else None)
         self._draw_views()
         self.refresh_bindings()
 

@@ -126,7 +126,7 @@ class TrainScreen(StepScreen):
         self._timer.pause()
         self.query_one(ContentSwitcher).current = "runs"
         self._runs.watch_runs(True)
-        self._runs.focus_list()
+        self._runs.focus_list(self.project.monitor.run if self.project.monitor else None)
         self.refresh_bindings()
 
     def action_back(self) -> None:

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from curation.text import duration, visible
-from engine.rundir import list_runs
+from engine.rundir import RunDir, list_runs
 from engine.sizes import gigabytes
 from loratui.jobs import Job, run_in_background
 from loratui.runs.overview import Overview, overview
@@ -49,6 +49,7 @@ class RunsList(Vertical):
         self._rows: dict[str, Overview] = {}
         self._cells: dict[str, tuple[str, ...]] = {}
         self._is_looking = False
+        self._wanted = ""
 
     def compose(self) -> ComposeResult:
         yield RowList(COLUMNS)
@@ -82,7 +83,10 @@ class RunsList(Vertical):
         """The run under the cursor."""
         return self._rows.get(self.query_one(RowList).key or "")
 
-    def focus_list(self) -> None:
+    def focus_list(self, run: RunDir | None) -> None:
+        """Take the focus; the cursor goes to the run that is on view."""
+        self._wanted = run.name if run else ""  # it may not be listed yet
+        self.query_one(RowList).go_to_key(self._wanted)
         self.query_one(RowList).focus()
 
     def on_runs_list_looked(self, message: Looked) -> None:
@@ -94,6 +98,8 @@ class RunsList(Vertical):
             rows.show(self._cells, self._cells_of)
         else:
             rows.redraw(*(name for name, cells in self._cells.items() if cells != before[name]))
+        rows.go_to_key(self._wanted)
+        self._wanted = ""
         self._say_whether_there_are_any()
         self.screen.refresh_bindings()
 

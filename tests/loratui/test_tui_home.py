@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,23 @@ async def test_folders_and_runs_of_before_are_listed(photos: Path, tmp_path: Pat
             assert text.index("now") < text.index("near")
 
 
+async def test_a_paused_run_is_neither_alive_nor_ended(tmp_path: Path) -> None:
+    made_run(tmp_path / "runs", "near", "stopped", [started("near"), step(5)])
+    made_run(tmp_path / "runs", "later", "paused", [started("later"), step(7)])
+    async with home().run_test(size=NARROW) as pilot:
+        await sees(pilot, "1 paused, 1 ended")
+
+
+async def test_who_comes_back_sees_how_long_ago_things_are_now(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember_folder(photos, 4, Path("runs"))
+    async with home().run_test(size=NARROW) as pilot:
+        await sees(pilot, "photos", "s ago")
+        now = time.time() + 7200
+        monkeypatch.setattr("loratui.screens.home.time", SimpleNamespace(time=lambda: now))
+        await go(pilot, "L", "0")
+        await sees(pilot, "2h00m ago")
+
+
 async def test_a_recent_folder_opens_with_enter(photos: Path, tmp_path: Path) -> None:
     remember_folder(photos, 4, tmp_path / "runs")
     async with home().run_test(notifications=True, size=NARROW) as pilot:
@@ -101,7 +119,7 @@ async def test_a_run_that_begins_elsewhere_is_seen_on_a_second_look(tmp_path: Pa
         await sees(pilot, "opens a folder of photos")
         made_run(tmp_path / "runs", "mug", "stopped", [started("mug"), step(5)])
         await go(pilot, "r")
-        await sees(pilot, "mug", "0 alive, 1 ended")
+        await sees(pilot, "mug", "1 ended")
 
 
 @pytest.mark.parametrize("key", ["o", "n"])

@@ -202,6 +202,16 @@ async def test_one_goes_back_to_the_runs_and_attaches_to_another(running: RunDir
         assert "dog  · queued" in text
 
 
+async def test_in_the_list_the_cursor_is_on_the_run_on_view(running: RunDir) -> None:
+    for name in ("a-run", "bee"):
+        create_run(Path("runs"), name, TrainConfig())
+    app = train_screen()
+    app.project.watch(running)
+    async with app.run_test(size=WIDE) as pilot:
+        await go(pilot, "r")
+        await wait_for(pilot, lambda: app.screen.query_one(RunsList).query_one(RowList).key == "cat")
+
+
 async def test_a_run_that_started_elsewhere_appears_in_the_list() -> None:
     async with train_screen().run_test(notifications=True, size=WIDE) as pilot:
         text = await listed(pilot)
