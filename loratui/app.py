@@ -344,7 +344,8 @@ class LoratuiApp(KeysInOrder, PictureApp):
             self.screen.draw_standings()
         if not monitor.active:
             severity = "error" if RUN_SIGNS[monitor.state] == "blocked" else "information"
-            self.notify(f"The run {monitor.name} is {monitor.state}.", severity=severity, markup=False)
+            ended = f"The run {monitor.name}: {monitor.state} at step {monitor.step} of {monitor.total_steps}."
+            self.notify(ended, severity=severity, markup=False)
 
     # Where one is
 

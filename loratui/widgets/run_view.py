@@ -278,7 +278,7 @@ def figures(monitor: Monitor) -> list[Figure]:
 
 def sentences(monitor: Monitor) -> list[str]:
     """What its state means: why it ended and how it goes on, what it wrote, what will end it before its last step."""
-    if monitor.outcome:
+    if monitor.outcome and not monitor.active:
         return [*monitor.outcome, f"Go on from the newest checkpoint: p, or loratui resume {monitor.run.address}"]
     if monitor.verified:
         state = "verified" if monitor.verified.ok else "NOT verified"

@@ -191,7 +191,7 @@ async def test_the_end_of_a_run_is_told_on_screens_that_do_not_show_it() -> None
         async with LoratuiApp(project, "photos").run_test(notifications=True, size=NARROW) as pilot:
             await sees(pilot, "5 Train ▶")
             run.write_status(Status(state="failed", step=1, total_steps=TOTAL))
-            await sees(pilot, "5 Train ✗", "The run dog is failed.")
+            await sees(pilot, "5 Train ✗", "The run dog: failed at step 1 of 1000.")
 
 
 async def test_what_was_said_stands_in_the_log_and_in_its_file() -> None:

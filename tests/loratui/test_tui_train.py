@@ -184,6 +184,18 @@ async def test_a_failed_run_says_why_and_how_to_go_on(run: RunDir, writer: Event
         assert "X Stop" not in text
 
 
+async def test_once_a_failed_run_goes_on_it_is_not_said_to_have_failed(run: RunDir, writer: EventWriter) -> None:
+    writer.write(Failed(problem="The disk is full.", remedy="Make room."))
+    run.write_status(Status(state="failed", step=60, total_steps=100))
+    async with train_screen().run_test(size=NARROW) as pilot:
+        await opened(pilot)
+        await sees(pilot, "Go on from the newest checkpoint: p", "p Continue")
+        with run.lock():
+            run.write_status(Status(state="running", step=60, total_steps=100))
+            await sees(pilot, "running", "p Pause")
+            assert "Go on from the newest checkpoint" not in screen_text(pilot)
+
+
 async def test_a_finished_run_shows_its_files(run: RunDir, writer: EventWriter) -> None:
     writer.write(Verified(ok=True, files=["output/cat.safetensors"], tensors=9, difference=0.0, message="equal"))
     run.write_status(Status(state="finished", step=100, total_steps=100))
@@ -370,7 +382,7 @@ async def test_pausing_is_asked_at_once_and_told_until_the_run_is_paused(running
         text = await opened(pilot, "p")
         assert "Asked for a pause" in text and running.take_request("pause")
         running.write_status(Status(state="paused", step=61, total_steps=100))
-        await sees(pilot, "The run is paused.", "p Continue", "loratui resume cat")
+        await sees(pilot, "The run has ended: paused.", "p Continue", "loratui resume cat")
 
 
 async def test_a_run_that_takes_no_steps_yet_or_no_more_says_when_it_hears(
