@@ -33,8 +33,9 @@ class Asked:
         if newest > self.before:
             return f"{THINGS[self.what].capitalize()} of step {newest}: done."
         if not monitor.active:
-            meant = self.what in ("pause", "stop")
-            return f"The run has ended: {monitor.state}." if meant else f"The run ended before it made {THINGS[self.what]}."
+            if self.what in ("pause", "stop"):
+                return f"The run has ended: {monitor.state}."
+            return f"The run ended before it made {THINGS[self.what]}."
         if self._is_heard(monitor) and monitor.warning_count > self.warnings and monitor.phase == "training":
             return f"It did not make {THINGS[self.what]}: see the warnings."
         return None
