@@ -20,6 +20,7 @@ def list_captions(
 ) -> None:
     """Print each photo's caption; a missing one is shown as -."""
     from curation import open_dataset
+    from loratui.photos.left_out import in_words
 
     dataset = open_dataset(photos, caption_column)
     if format == "json":
@@ -31,7 +32,7 @@ def list_captions(
         return
     for photo in dataset.photos:
         more = f"  (+{len(photo.more_captions)} in its file)" if photo.more_captions else ""
-        left_out = "" if photo.excluded is None else f"  (left out: {photo.excluded})"
+        left_out = "" if photo.excluded is None else f"  ({in_words(photo.excluded)})"
         typer.echo(visible(f"{photo.name}: {photo.caption or '-'}{more}{left_out}"))
 
 

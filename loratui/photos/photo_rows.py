@@ -6,6 +6,7 @@ from curation.dataset import Photo
 from curation.text import visible
 from engine.settings import DataSection
 from loratui.photos.inventory import PhotoFile
+from loratui.photos.left_out import in_words
 from loratui.photos.training_crop import bucket_of, takes_whole
 from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column
@@ -34,7 +35,7 @@ def cells(photo: Photo, files: Files, is_captioned: bool, is_marked: bool) -> tu
         _pixels(photo.name, files),
         "placed" if photo.focus else "",
         "written" if is_captioned else "",
-        "yes" if photo.excluded is None else f"left out: {photo.excluded}",
+        "yes" if photo.excluded is None else in_words(photo.excluded),
     )
 
 
@@ -70,14 +71,15 @@ def found_by(photo: Photo, files: Files, is_captioned: bool, resolution: int) ->
 def described(photo: Photo, files: Files, caption: str, data: DataSection) -> Iterator[str]:
     """Lines about one photo: its file and state, what training cuts out of it, its caption."""
     file = files.get(photo.name)
-    state = "to train on" if photo.excluded is None else f"left out: {photo.excluded}"
+    state = "to train on" if photo.excluded is None else in_words(photo.excluded)
     size = f"{_pixels(photo.name, files)} {file.format}" if file else _pixels(photo.name, files)
     yield visible(f"{size}, {state}" if size else state)
     if file:
         height, width = bucket_of(file.size, data)
         small = ", enlarged" if height > file.size[0] or width > file.size[1] else ""
-        where = "placed" if photo.focus else "in the middle" if data.center_crop else "at random places"
         if takes_whole(file.size, data):
-            where = "all of it"
-        yield f"cropped to {width} x {height}{small}, {where}"
+            yield f"taken whole, as {width} x {height}{small}"
+        else:
+            where = "placed" if photo.focus else "in the middle" if data.center_crop else "at random places"
+            yield f"cropped to {width} x {height}{small}, {where}"
     yield visible(caption)

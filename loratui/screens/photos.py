@@ -1,6 +1,6 @@
 """Photos: which folder, what is learned from it, what lies in it, and where training crops each photo."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,19 +11,17 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.widgets import Input, Select, Static
 
-from curation import journal
-from curation.dataset import Dataset, Photo, exclude, include, open_dataset, place_crops
+from curation.dataset import Dataset, Photo, open_dataset
 from curation.errors import StatedError
 from curation.text import visible
+from engine.data.buckets import Size
 from engine.paths import typed_path
-from engine.settings import DataSection
 from loratui.jobs import Job
 from loratui.photos.inventory import Inventory, PhotoFile, read_files
 from loratui.photos.photo_rows import STATES, cells, described, found_by
-from loratui.photos.training_crop import crop_marks, takes_whole
+from loratui.photos.training_crop import crop_marks
 from loratui.screens.concept import ConceptPanel
-from loratui.screens.crop import CropScreen, Placed
-from loratui.screens.step import StepScreen
+from loratui.screens.deciding import Deciding
 from loratui.terminal.glyphs import glyphs
 from loratui.terminal.pictures import Mark
 from loratui.widgets.gallery import Tile
@@ -32,10 +30,9 @@ from loratui.widgets.photo_shelf import PhotoShelf
 from loratui.widgets.picture import PictureView
 
 FILES_AT_ONCE = 100
-LEFT_OUT_BY_HAND = "left out by hand"
 
 
-class PhotosScreen(StepScreen):
+class PhotosScreen(Deciding):
     """The first step. Needs nothing but the folder's listing; what files say comes in the background."""
 
     mode = "photos"
@@ -77,6 +74,7 @@ class PhotosScreen(StepScreen):
         self._marked: set[str] = set()
         self._report: object = None
         self._reading: Job | None = None
+        self._offers_crop = False
 
     def compose_body(self) -> Iterator:
         with Container(id="photos-body"):
@@ -118,10 +116,6 @@ class PhotosScreen(StepScreen):
         if self._reading:
             self._reading.cancel()
             self._reading = None
-
-    @property
-    def _data(self) -> DataSection:
-        return self.project.recipe.compose().config.data
 
     @property
     def _shelf(self) -> PhotoShelf:
@@ -218,10 +212,6 @@ class PhotosScreen(StepScreen):
         file = self._files.get(photo.name)
         return crop_marks(file.size, self._data, photo.focus) if file else ()
 
-    def _photo(self) -> Photo | None:
-        """The photo under the cursor."""
-        return self._photos.get(self._shelf.key or "")
-
     def _draw_photo(self) -> None:
         photo = self._photo()
         self.query_one("#photo").border_title = visible(photo.name) if photo else "Photo"
@@ -234,6 +224,9 @@ class PhotosScreen(StepScreen):
         text = "\n".join(lines)
         if str(self.query_one("#described", Static).content) != text:
             self.query_one("#described", Static).update(text)
+        if self._can_crop != self._offers_crop:
+            self._offers_crop = self._can_crop
+            self.refresh_bindings()
 
     def on_row_list_highlighted(self) -> None:
         self._draw_photo()
@@ -300,52 +293,26 @@ class PhotosScreen(StepScreen):
         if action == "step_out":
             can_cancel = any(not job.is_cancelled for job in self.jobs)
             return self._is_in_field or bool(self._marked) or self._shelf.is_filtering or can_cancel
+        if action == "crop" and not self._can_crop:
+            return False
         if action in ("crop", "leave_out_or_back", "turn_view", "filter", "mark", "undo", "redo", "read_again"):
             return bool(self._photos) and not self._is_in_field
         return super().check_action(action, parameters)
 
     # What is decided about photos
 
-    def action_leave_out_or_back(self) -> None:
-        """All of the marked go the way of the one under the cursor, or of the first."""
-        photo = self._photo()
-        chosen = [self._photos[name] for name in sorted(self._marked)] or ([photo] if photo else [])
-        if not chosen:
-            return
-        leading = photo if photo in chosen else chosen[0]
-        if leading and leading.excluded is None:
-            names = {each.name: LEFT_OUT_BY_HAND for each in chosen if each.excluded is None}
-            self._decide(names, lambda dataset: exclude(dataset, names))
-        else:
-            names = dict.fromkeys((each.name for each in chosen), "")
-            self._decide(names, lambda dataset: include(dataset, names))
+    def _photo(self) -> Photo | None:
+        return self._photos.get(self._shelf.key or "")
 
-    def action_crop(self) -> None:
+    def _chosen(self) -> Sequence[Photo]:
         photo = self._photo()
-        if photo is None:
-            return
+        return [self._photos[name] for name in sorted(self._marked)] or ([photo] if photo else [])
+
+    def _size_of(self, photo: Photo) -> Size | None:
         file = self._files.get(photo.name)
-        if file is None or takes_whole(file.size, self._data):
-            why = "Its size is not known." if file is None else "Training takes all of this photo."
-            self.notify(why, title="Its crop cannot be placed", severity="warning")
-            return
+        return file.size if file else None
 
-        def place(placed: Placed | None) -> None:
-            if placed and placed.focus != photo.focus:
-                self._decide([photo.name], lambda dataset: place_crops(dataset, {photo.name: placed.focus}))
-
-        self.app.push_screen(CropScreen(photo, file.size, self._data), place)
-
-    def _decide(self, names: Collection[str], decide: Callable[[Dataset], Dataset]) -> None:
-        """Write a decision about these photos, and draw them alone."""
-        if self.project.dataset is None:
-            return
-        try:
-            dataset = decide(self.project.dataset)
-        except StatedError as error:
-            self.tell(error)
-            return
-        self.project.go_on_with(dataset)
+    def _draw_decided(self, dataset: Dataset, names: Collection[str]) -> None:
         before, self._photos = self._photos, {photo.name: photo for photo in dataset.photos}
         for name in names:
             was, now = before[name].excluded is None, self._photos[name].excluded is None
@@ -362,26 +329,6 @@ class PhotosScreen(StepScreen):
         self.draw_standings()
         self.refresh_bindings()
 
-    def action_undo(self) -> None:
-        self._turn(journal.undo, "Took back")
-
-    def action_redo(self) -> None:
-        self._turn(journal.redo, "Made again")
-
-    def _turn(self, turn: Callable[[Path], journal.Entry], what: str) -> None:
-        dataset = self.project.dataset
-        if dataset is None:
-            return
-
-        def work(_: Job) -> tuple[journal.Entry, Dataset]:
-            return turn(dataset.root), open_dataset(dataset.root, dataset.caption_column)
-
-        def take(done: tuple[journal.Entry, Dataset]) -> None:
-            self.notify(visible(f"{what}: {done[0].summary}."), markup=False)
-            self._take_read(done[1])
-
-        self.start_job("Undoing" if turn is journal.undo else "Redoing", work, take)
-
     def action_read_again(self) -> None:
         dataset = self.project.dataset
         if dataset is None:
@@ -393,13 +340,6 @@ class PhotosScreen(StepScreen):
 
         read = partial(open_dataset, dataset.root, dataset.caption_column)
         self.start_job("Reading the folder", lambda _: read(), take)
-
-    def _take_read(self, dataset: Dataset) -> None:
-        if self.project.dataset is None or dataset.root != self.project.dataset.root:
-            return
-        if aside := self.project.go_on_with(dataset):
-            self.notify(visible(f"Captions of photos that are gone are kept in {aside}."), markup=False)
-        self.on_screen_resume()
 
     # The folder and the concept
 

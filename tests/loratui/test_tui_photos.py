@@ -20,7 +20,7 @@ from loratui.screens.crop import CropScreen
 from loratui.widgets.gallery import Gallery
 from loratui.widgets.picture import PictureView
 from loratui.widgets.row_list import RowList
-from tests.loratui.tui import NARROW, WIDE, app_on, go, screen_text, sees, wait_for, write
+from tests.loratui.tui import NARROW, WIDE, app_on, go, notified, screen_text, sees, wait_for, write
 
 HUGE = (180, 50)
 SIZES = (NARROW, WIDE, HUGE)
@@ -178,7 +178,7 @@ async def test_a_photo_is_left_out_and_taken_back_undone_and_redone(photos: Path
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         text = await go(pilot, *view, "x")
         assert trained(photos) == ["cat.png", "coffee.png", "rocket.png"]
-        assert "3 to train on, 1 left out" in text and "left out: left out by hand" in text
+        assert "3 to train on, 1 left out" in text and ", left out by hand" in text
         assert "✓ 3" in text.splitlines()[0]
         await go(pilot, "x")
         assert len(trained(photos)) == 4
@@ -272,11 +272,13 @@ async def test_a_click_places_a_crop_and_r_gives_it_back_to_the_settings(photos:
 async def test_what_training_takes_whole_or_cannot_read_has_no_crop_to_place(photos: Path) -> None:
     (photos / "a-broken.png").write_text("no picture")
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
-        await go(pilot, "c")
-        await sees(pilot, "Its size is not known.")
-        await go(pilot, "j", "c")  # the astronaut is a square
-        await sees(pilot, "Training takes all of this photo.")
-        assert not isinstance(pilot.app.screen, CropScreen)
+        text = await go(pilot, "c", "enter")
+        assert "unreadable" in text and "c Crop" not in text
+        text = await go(pilot, "j", "c", "enter")  # the astronaut is a square
+        assert "taken whole, as" in text and "c Crop" not in text
+        assert not isinstance(pilot.app.screen, CropScreen) and notified(pilot) == ""
+        assert "c Crop" in await go(pilot, "j", "j")
+        assert "c Crop" not in await go(pilot, "k", "k")
 
 
 async def test_the_boxes_follow_the_settings(photos: Path) -> None:
