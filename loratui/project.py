@@ -1,18 +1,23 @@
 """What the screens share: a folder of photos, what its checks said, unsaved captions, the recipe, the run on view."""
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curation.atomic import write_text
 from curation.dataset import Dataset, open_dataset
 from curation.errors import CurationError, StatedError
 from curation.hub import photos_folder
 from engine.paths import CONFIG_FILE
 from engine.rundir import RunDir
+from loratui.captions.kept import (
+    forget_captions,
+    keep_captions,
+    kept_captions,
+    read_captions_file,
+    write_captions_file,
+)
 from loratui.captions.saving import Saved, write_captions
 from loratui.photos.repointing import NAMING_KEYS
 from loratui.photos.way_back import WayBack
@@ -232,10 +237,10 @@ class Project:
                 with contextlib.suppress(CurationError):
                     self.read_again()
         if not saved.refused:
-            _kept_file(saved.dataset).unlink(missing_ok=True)
+            forget_captions(saved.dataset.root)
         else:
             with contextlib.suppress(OSError):
-                _write_captions(_kept_file(saved.dataset), self.unsaved)
+                keep_captions(saved.dataset.root, self.unsaved)
 
     def read_again(self) -> Path | None:
         """Read the folder anew, as `go_on_with` tells. Raises CurationError."""
@@ -256,7 +261,7 @@ class Project:
             return None
         file = dataset.root / ".loratui" / "captions-of-missing-photos.json"
         try:
-            _write_captions(file, {**_read_captions(file), **gone})
+            write_captions_file(file, {**read_captions_file(file), **gone})
         except OSError:
             return None
         self.unsaved = {name: caption for name, caption in self.unsaved.items() if name in known}
@@ -265,18 +270,15 @@ class Project:
     def keep_captions(self) -> Path | None:
         """Save the captions at the end, wherever that is possible.
 
-        Where the metadata file cannot take them they go to a file of their own, which is returned: beside the photos,
-        where `open` finds it the next time, or else in the current folder.  Raises OSError when no place takes them.
+        Where the metadata file cannot take them they go to a file of their own, which is returned, and where `open`
+        finds them the next time.  Raises OSError when no place takes them.
         """
         if not self.dataset or not self.unsaved:
             return None
         try:
             self.save_captions()
         except (StatedError, OSError):
-            try:
-                return _write_captions(_kept_file(self.dataset), self.unsaved)
-            except OSError:
-                return _write_captions(Path(_kept_file(self.dataset).name), self.unsaved)
+            return keep_captions(self.dataset.root, self.unsaved)
         return None
 
     def watch(self, run: RunDir) -> Monitor:
@@ -337,7 +339,7 @@ class Project:
 
     def _take_kept_captions(self, dataset: Dataset) -> dict[str, str]:
         known = {photo.name for photo in dataset.photos}
-        return {name: caption for name, caption in _read_captions(_kept_file(dataset)).items() if name in known}
+        return {name: caption for name, caption in kept_captions(dataset.root).items() if name in known}
 
 
 def _recipe_of_config(folder: Path) -> Recipe | None:
@@ -348,21 +350,3 @@ def _recipe_of_config(folder: Path) -> Recipe | None:
     data = recipe.compose().config.data
     named = data.instance_data_dir or data.dataset_name
     return recipe if named and photos_folder(named, fetch=False).resolve() == folder.resolve() else None
-
-
-def _write_captions(path: Path, captions: Mapping[str, str]) -> Path:
-    write_text(path, json.dumps({"version": 1, "captions": captions}, indent=1) + "\n")
-    return path
-
-
-def _read_captions(path: Path) -> dict[str, str]:
-    """Captions by photo name; none from a file that is not there or not ours."""
-    try:
-        captions = json.loads(path.read_text("utf-8"))["captions"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return {name: caption for name, caption in captions if isinstance(caption, str)}
-
-
-def _kept_file(dataset: Dataset) -> Path:
-    return dataset.root / ".loratui" / "unsaved-captions.json"

@@ -184,6 +184,23 @@ async def test_captions_that_cannot_be_saved_at_the_end_come_back_the_next_time(
     assert not kept.exists()
 
 
+async def test_captions_of_a_folder_that_takes_nothing_come_back_the_next_time(photos: Path) -> None:
+    (photos / ".loratui").write_text("")  # stands where the journal and all that is ours would lie
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "e")
+        await write(pilot, "mine")
+        await go(pilot, "escape", "q")
+        await sees(pilot, "cannot be used", "Leave with 1 caption kept")
+        await pilot.press("y")
+    async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
+        text = await go(pilot, "3")
+        assert "mine" in text and "not saved" in text
+        (photos / ".loratui").unlink()
+        await go(pilot, "ctrl+s")
+    assert captions(photos)["astronaut.png"] == "mine"
+    assert app_on(photos).project.unsaved == {}
+
+
 async def test_captions_that_find_no_room_on_the_disk_are_kept_in_the_editor(photos: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
