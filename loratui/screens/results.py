@@ -8,27 +8,24 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import ContentSwitcher, Input, Static
+from textual.widgets import ContentSwitcher, Static
 
 from curation.errors import StatedError
 from curation.text import visible
 from engine.config import TrainConfig
-from engine.launcher import is_worked_on
-from engine.painting.messages import Previewed
 from engine.rundir import RunDir, find_run, list_runs
 from engine.training.manifest import checkpoint_folders
 from loratui.jobs import Job, run_in_background
 from loratui.own_command import run_own_command
 from loratui.runs.comparison import Comparison, compare
 from loratui.runs.monitor import Monitor
-from loratui.runs.painting import Easel
 from loratui.runs.sample_grid import sample_rows
 from loratui.screens.choose import ChooseScreen
+from loratui.screens.painting import Painting
 from loratui.screens.results_compare import ComparePane
 from loratui.screens.results_files import FilesPane
 from loratui.screens.results_generate import GeneratePane
 from loratui.screens.results_samples import SamplesPane
-from loratui.screens.step import StepScreen
 from loratui.standing import RUN_SIGNS
 from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column, RowList
@@ -55,7 +52,7 @@ OF_VIEW = {
 """Actions that make sense in one view only."""
 
 
-class ResultsScreen(StepScreen):
+class ResultsScreen(Painting):
     """The last step: views of one run, chosen here or on another screen, behind keys of their own."""
 
     mode = "results"
@@ -103,16 +100,6 @@ class ResultsScreen(StepScreen):
             super().__init__()
             self.monitor, self.has_news = monitor, has_news
 
-    class PreviewCame(Message, bubble=False):
-        """The picture that is being painted has come a step further."""
-
-        def __init__(self, told: Previewed) -> None:
-            super().__init__()
-            self.told = told
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, ResultsScreen.PreviewCame)
-
     def compose_body(self) -> Iterator:
         yield Static(id="views", markup=False)
         with ContentSwitcher(initial="runs"):
@@ -124,21 +111,13 @@ class ResultsScreen(StepScreen):
 
     def on_mount(self) -> None:
         self._view = "samples"
-        self._shown: Monitor | None = None
         self._config = TrainConfig()
         self._drawn_views: object = None
         self._is_looking = False
-        self._easel = Easel()
-        self._painting: Job | None = None
         self._verdicts: dict[Path, tuple[bool, str]] = {}
         self._timer = self.set_interval(LOOK_SECONDS, self._look, pause=True)
 
-    def on_unmount(self) -> None:
-        self._easel.close()
-
     def on_screen_suspend(self) -> None:
-        if self.app.current_mode != self.mode and self._painting not in self.jobs:
-            self._easel.close()  # another screen may start a run, which wants the GPU
         self._timer.pause()
         self._runs.watch_runs(False)
 
@@ -284,61 +263,6 @@ class ResultsScreen(StepScreen):
     @property
     def _is_compared(self) -> bool:
         return self._current == "compare" and self.query_one(ComparePane).comparison is not None
-
-    # Generate
-
-    def _why_not_now(self) -> str:
-        """Why a second model beside a run that trains may not fit; empty when none does."""
-        training = [run.name for run in list_runs(self.project.runs_dir) if is_worked_on(run)]
-        return f"{training[0]} is training: a second model beside it needs room on the GPU." if training else ""
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        if self._current == "generate":
-            event.stop()
-            self.action_paint()
-
-    def action_paint(self) -> None:
-        """Have a picture painted, in a process that keeps the model for the next one."""
-        if self._shown is None:
-            return
-        if self._painting in self.jobs:
-            self.notify("A picture is being painted; esc gives it up.")
-            return
-        try:
-            request = self.query_one(GeneratePane).request
-        except StatedError as error:
-            self.tell(error)
-            return
-        work = self._easel.work(self._shown.run, request, lambda told: self.post_message(self.PreviewCame(told)))
-        self._painting = self.start_job("Starting to paint", work, self._take_painted)
-
-    def on_results_screen_preview_came(self, message: PreviewCame) -> None:
-        told = message.told
-        if self._painting in self.jobs:
-            self.query_one(GeneratePane).preview(Path(told.path), told.done, told.total)
-
-    def on_step_screen_job_ended(self, message: StepScreen.JobEnded) -> None:
-        """Before anything is taken from it: a picture that was given up, or failed, is not being painted any more."""
-        if message.job is self._painting:
-            self.query_one(GeneratePane).end_preview()
-
-    def _take_painted(self, path: Path | None) -> None:
-        self.query_one(GeneratePane).draw_pictures(newest=True)
-        self.refresh_bindings()
-        if path:
-            self.notify(visible(f"Painted {path}"), markup=False)
-
-    def action_next_seed(self) -> None:
-        self.query_one(GeneratePane).next_seed()
-
-    def action_draw_seed(self) -> None:
-        self.query_one(GeneratePane).draw_seed()
-
-    def action_take_settings(self) -> None:
-        """Write the settings of the picture under the cursor into the form."""
-        pane = self.query_one(GeneratePane)
-        if pane.chosen:
-            pane.fill(pane.chosen)
 
     # Compare
 
