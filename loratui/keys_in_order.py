@@ -13,6 +13,10 @@ from textual.app import App
 from textual.dom import DOMNode
 from textual.message_pump import MessagePump
 
+from loratui.terminal.escaped_keys import ESCAPE, EscapedKey
+
+WORD_MOTIONS = {"alt+b": "ctrl+left", "alt+f": "ctrl+right"}
+"""As shells have them, and terminals of Apple's send them: in a text field they move by a word."""
 PATIENCE_SECONDS = 1.0
 """Where a widget went away before it could say that it is done, the next key waits no longer."""
 
@@ -33,12 +37,27 @@ class KeysInOrder(App[None]):
     async def on_event(self, event: events.Event) -> None:
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
-        elif self._acting is not None:
-            self._waiting.append(event)
-        else:
-            nodes = self._on_its_way()
-            await super().on_event(event)
-            self._acting = asyncio.create_task(self._act(nodes))
+            return
+        self._waiting.append(event)
+        if self._acting is None:
+            self._acting = asyncio.create_task(self._act(await self._hand_out()))
+
+    async def _hand_out(self) -> list[DOMNode]:
+        """Hand out the next key; returns where it went."""
+        event = self._waiting.popleft()
+        if isinstance(event, EscapedKey):
+            event, *then = self._meant(event)
+            self._waiting.extendleft(then)
+        nodes = self._on_its_way()
+        await super().on_event(event)
+        return nodes
+
+    def _meant(self, event: EscapedKey) -> list[events.Key]:
+        """Alt and the key where something takes it, or else escape and then the key."""
+        for key in (event.key, WORD_MOTIONS.get(event.key)):
+            if key in self.active_bindings:
+                return [events.Key(key, None)]
+        return [events.Key("escape", ESCAPE), event.after]
 
     def _on_its_way(self) -> list[DOMNode]:
         """Where a key goes: from the focused widget up to the app."""
@@ -49,9 +68,7 @@ class KeysInOrder(App[None]):
         try:
             await self._settled(nodes)
             while self._waiting:
-                event, nodes = self._waiting.popleft(), self._on_its_way()
-                await super().on_event(event)
-                await self._settled(nodes)
+                await self._settled(await self._hand_out())
         finally:
             self._acting = None
 

@@ -1,11 +1,13 @@
-"""The terminal's side of the TUI: no bytes for motions of the mouse, nor for cells that show what they should."""
+"""The terminal's side of the TUI: escape is a key, and no bytes go for motions of the mouse or cells as they are."""
 
 from typing import Any
 
 from textual import events
+from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from loratui.terminal.escaped_keys import EscapedKeyParser
 from loratui.terminal.sent import SentCells
 
 ANY_MOTION, WITH_BUTTON = "\x1b[?1003", "\x1b[?1002"
@@ -24,6 +26,11 @@ class QuietDriver(LinuxDriver):
     def write(self, data: str) -> None:
         if not data.startswith(POINTER_SHAPE) and (news := self._sent.unsent(data)):
             super().write(news.replace(ANY_MOTION, WITH_BUTTON))
+
+    def run_input_thread(self) -> None:
+        """Read keys by our own parser: Textual's driver can be given none."""
+        linux_driver.XTermParser = EscapedKeyParser
+        super().run_input_thread()
 
     def process_message(self, message: Message) -> None:
         """Pass on what the terminal sent, but no motion without a button: some send it all the same."""
