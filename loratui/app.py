@@ -22,10 +22,10 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.geometry import Size
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
 
 from curation.errors import StatedError
 from curation.text import visible
@@ -44,6 +44,7 @@ from loratui.user.app_log import AppLog, Severity
 from loratui.user.keymap import KeyedAction, actions_of, checked_keymap, everywhere, title_of
 from loratui.user.preferences import DEFAULT_THEME, Preferences, save_theme
 from loratui.widgets.step_strip import STEPS, StepStrip
+from loratui.widgets.text_fields import takes_text
 
 if TYPE_CHECKING:
     from loratui.project import Project
@@ -115,6 +116,8 @@ class LoratuiApp(KeysInOrder, PictureApp):
         self.use_pictures(self.preferences.ui.pictures, terminal)
         self.app_log = AppLog()
         self._running_loop: asyncio.AbstractEventLoop | None = None
+        self._is_drawn = False
+        self._told_size: Size | None = None
         self._last_keys: deque[str] = deque(maxlen=LAST_KEYS)
         self._ascii_filter = AsciiFilter()
         self._is_ascii = use_glyphs(self.preferences.ui.glyphs).is_ascii
@@ -180,9 +183,10 @@ class LoratuiApp(KeysInOrder, PictureApp):
 
     def _get_ready(self) -> None:
         """After the first paint: import what the other screens need before anybody gets there."""
+        self._is_drawn = True
         threading.Thread(target=_import_screens, daemon=True).start()
         if not gc.isenabled():
-            gc.freeze()  # modules and classes stay as long as the program
+            gc.freeze()  # modules and photos stay: each search through them for garbage would hold up a key by 100 ms
             gc.enable()
 
     # What must not be lost
@@ -241,7 +245,7 @@ class LoratuiApp(KeysInOrder, PictureApp):
     async def on_event(self, event: events.Event) -> None:
         """Remember the last keys, without what was typed into a field."""
         if isinstance(event, events.Key) and not event.is_forwarded:
-            is_text = event.is_printable and isinstance(self.focused, Input | TextArea)
+            is_text = event.is_printable and takes_text(self.focused)
             self._last_keys.append("text" if is_text else event.key)
         await super().on_event(event)
 
@@ -361,14 +365,19 @@ class LoratuiApp(KeysInOrder, PictureApp):
         self.screen.refresh()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.send(CLEAR)  # a terminal moves and cuts lines as it likes: nothing on it is known any more
+        if self._is_drawn or event.size != self._told_size:  # at the start Textual tells the size twice
+            self.send(CLEAR)  # a terminal moves and cuts lines as it likes: nothing on it is known any more
+        self._told_size = event.size
         if not fits(event.size) and not isinstance(self.screen, TooSmallScreen):
             self.push_screen(TooSmallScreen())
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """A cursor that blinks sends bytes for ever."""
-        if isinstance(event.widget, Input | TextArea):
-            event.widget.cursor_blink = False
+        if takes_text(event.widget):
+            from textual.widgets import Input, TextArea
+
+            if isinstance(event.widget, Input | TextArea):
+                event.widget.cursor_blink = False
 
     def on_recipe_screen_run_started(self, message: "RecipeScreen.RunStarted") -> None:
         self.project.watch(message.run)

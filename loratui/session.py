@@ -1,6 +1,5 @@
 """One session of the TUI: from the project it opens on to the words that are said when it is over."""
 
-import gc
 import os
 import signal
 import sys
@@ -41,7 +40,6 @@ def run_app(
     for number in (signal.SIGHUP, signal.SIGTERM):
         # Not through the event loop, which may be waiting for a terminal that is gone.
         signal.signal(number, lambda *_: app.hang_up())
-    gc.freeze()  # modules and photos stay: each search through them for garbage would hold up a key by 100 ms
     try:
         app.run(mouse=mouse and preferences.ui.mouse)
     finally:

@@ -7,7 +7,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState
 
 from curation.errors import StatedError
@@ -15,6 +14,7 @@ from loratui.jobs import Cancelled, Job, run_in_background
 from loratui.widgets.job_bar import JobBar
 from loratui.widgets.key_footer import KeyFooter
 from loratui.widgets.step_strip import StepStrip
+from loratui.widgets.text_fields import takes_text
 
 if TYPE_CHECKING:
     from loratui.app import LoratuiApp
@@ -54,6 +54,12 @@ class StepScreen(Screen[None]):
     def project(self) -> "Project":
         """What the screens share."""
         return self._loratui.project
+
+    def _compositor_refresh(self) -> None:
+        """While the app holds drawing back Textual draws all the same, throws it away, and forgets what is to be drawn:
+        without this the first paint would be a part of the screen, and the rest a frame later."""
+        if not self.app._batch_count:
+            super()._compositor_refresh()
 
     def compose(self) -> ComposeResult:
         yield StepStrip(self.mode)
@@ -135,7 +141,7 @@ class StepScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaving a field is offered in a field only, and cancelling where there is no field to leave."""
-        in_field = isinstance(self.focused, Input | TextArea)
+        in_field = takes_text(self.focused)
         if action == "cancel_job":
             return not in_field and any(not job.is_cancelled for job in self.jobs)
         return action != "leave_field" or in_field

@@ -48,7 +48,7 @@ class Pen:
         self._move(y, x)
         for style, character in cells:
             if character == " " and not style.attributes and not style.foreground:
-                style = self._style._replace(attributes=self._style.attributes & UNSEEN, background=style.background)
+                style = _blank(self._style, style)
             if character and style != self._style:
                 self._sent.append(_switch(self._style, style))
                 self._style = style
@@ -122,6 +122,12 @@ def _ground(style: Style) -> Style:
     if style.attributes <= UNSEEN | {"7"} and style.foreground[:2] == "38":  # reversed, as Textual's scrollbars are
         return Style(background=f"4{style.foreground[1:]}")
     return style
+
+
+@lru_cache(4096)
+def _blank(before: Style, ground: Style) -> Style:
+    """A style that shows a blank of this ground, and keeps what makes no difference there."""
+    return before._replace(attributes=before.attributes & UNSEEN, background=ground.background)
 
 
 @lru_cache(4096)

@@ -1,7 +1,5 @@
 """The keys of all actions: those the program gives them, those a user gives them, and what is wrong with the latter."""
 
-import importlib
-import pkgutil
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -64,6 +62,9 @@ def actions_of(kind: type[DOMNode], keymap: Mapping[str, str] | None = None) -> 
 
 def owners() -> list[type[DOMNode]]:
     """Every class that declares keys: those of all screens, the screens as they stand on the road, then the rest."""
+    import importlib
+    import pkgutil
+
     from loratui import screens, widgets
     from loratui.app import LoratuiApp
     from loratui.screens.step import StepScreen

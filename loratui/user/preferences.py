@@ -1,6 +1,5 @@
 """What a user prefers on every machine's screen: looks and keys, from `config.toml` in their own config folder."""
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +78,10 @@ def load_preferences() -> Preferences:
     """The user's preferences; the defaults without a file. Raises PreferencesError."""
     path = preferences_file()
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        import tomllib
+
+        tables = tomllib.loads(text)
     except FileNotFoundError:
         return Preferences()
     except (OSError, ValueError) as error:

@@ -9,9 +9,9 @@ from textual.app import App
 from textual.keys import KEY_NAME_REPLACEMENTS
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
 
 from loratui.user.keymap import key_name
+from loratui.widgets.text_fields import takes_text
 
 MOST_KEYS = 8
 GAP = 2
@@ -74,7 +74,7 @@ class KeyFooter(Widget):
 
 def _keys(screen: Screen) -> tuple[list[Key], list[Key]]:
     """What acts now and is to be shown, once an action: the screen's, and the app's."""
-    taken = RENAMED_KEYS if isinstance(screen.focused, Input | TextArea) else ()
+    taken = RENAMED_KEYS if takes_text(screen.focused) else ()
     left: dict[str, Key] = {}
     right: dict[str, Key] = {}
     for node, binding, enabled, _ in screen.active_bindings.values():

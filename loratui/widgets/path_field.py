@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
@@ -54,11 +53,6 @@ class PathField(Vertical):
             super().__init__()
             self.typed, self.completion = typed, completion
 
-    def compose(self) -> ComposeResult:
-        hint = "path of a folder of photos; tab completes, enter opens"
-        yield PathInput(placeholder=hint, compact=True, select_on_focus=False)
-        yield RowList([Column("Folders that begin so")])
-
     def on_mount(self) -> None:
         self.border_title = "Open a folder"
         self._completion: Completion | None = None
@@ -66,6 +60,10 @@ class PathField(Vertical):
 
     def begin(self, text: str = "") -> None:
         """Offer the field with `text` in it."""
+        if not self.children:  # not before it is asked for: the first screen is drawn the sooner
+            hint = "path of a folder of photos; tab completes, enter opens"
+            field = PathInput(placeholder=hint, compact=True, select_on_focus=False)
+            self.mount(field, RowList([Column("Folders that begin so")]))
         field = self.query_one(PathInput)
         field.value = text
         field.cursor_position = len(text)
