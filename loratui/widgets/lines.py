@@ -1,16 +1,10 @@
-"""Lines that change a little at a time: only the cells that differ are sent over the line."""
+"""Lines that change a little at a time: only those that differ are drawn again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from rich.cells import cell_len
-from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
-
-GAP = 8  # so many equal cells between two changed ones cost less than saying where the second one is
-
-Cell = tuple[str, Style | None]
 
 
 class Lines(Widget):
@@ -25,14 +19,17 @@ class Lines(Widget):
         raise NotImplementedError
 
     def redraw(self) -> None:
-        """Send what has changed."""
+        """Draw the lines that have changed."""
         if not self.is_attached or not self.size.area:
             return
         before, self._strips = self._strips, self._now()
         if len(before) != len(self._strips):
             self.refresh()
-        elif regions := list(changed(before, self._strips)):
-            self.refresh(*regions)
+            return
+        pairs = enumerate(zip(before, self._strips, strict=True))
+        changed = [Region(0, y, self.size.width, 1) for y, (old, new) in pairs if old != new]
+        if changed:
+            self.refresh(*changed)
 
     def on_resize(self) -> None:
         self._strips = self._now()
@@ -49,28 +46,3 @@ class Lines(Widget):
     def _now(self) -> list[Strip]:
         width, height = self.size
         return [strip.adjust_cell_length(width, self.rich_style) for strip in self.drawn(width, height)[:height]]
-
-
-def changed(before: Sequence[Strip], now: Sequence[Strip]) -> Iterator[Region]:
-    """Where lines differ, in as few regions as are worth it."""
-    for y, (old, new) in enumerate(zip(before, now, strict=True)):
-        if old is new or old == new:
-            continue
-        start = end = -1
-        for x, (one, other) in enumerate(zip(_cells(old), _cells(new), strict=False)):
-            if one == other:
-                continue
-            if start >= 0 and x - end > GAP:
-                yield Region(start, y, end + 1 - start, 1)
-                start = -1
-            start, end = x if start < 0 else start, x
-        if start >= 0:
-            yield Region(start, y, end + 1 - start, 1)
-
-
-def _cells(strip: Strip) -> Iterator[Cell]:
-    """What stands in each cell; a wide character in both of its own."""
-    for text, style, _ in strip:
-        for character in text:
-            for _ in range(1 if character.isascii() else cell_len(character)):
-                yield character, style

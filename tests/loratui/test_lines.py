@@ -1,47 +1,63 @@
-"""Lines that change a little: what is sent covers all that differs, and little else."""
+"""Lines that change a little: those that differ are drawn again, and no others."""
 
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.segment import Segment
 from rich.style import Style
+from textual.app import App, ComposeResult
 from textual.strip import Strip
 
-from loratui.widgets.lines import GAP, changed
+from loratui.widgets.lines import Lines
 
 RED, BLUE = Style(color="red"), Style(color="blue")
 
 
-def strip(text: str) -> Strip:
-    """Capital letters in red, all others in blue."""
-    return Strip([Segment(character, RED if character.isupper() else BLUE) for character in text])
+class Words(Lines):
+    """A line for each word, capitals in red, all others in blue; notes which lines it is asked to draw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.asked: set[int] = set()
+
+    def drawn(self, width: int, height: int) -> list[Strip]:
+        return [Strip([Segment(word, RED if word.isupper() else BLUE)]) for word in self.words]
+
+    def render_line(self, y: int) -> Strip:
+        self.asked.add(y)
+        return super().render_line(y)
 
 
-@given(st.lists(st.tuples(st.text("aAb ", min_size=40, max_size=40), st.text("aAb ", min_size=40, max_size=40))))
-def test_what_is_sent_covers_every_cell_that_differs(pairs: list[tuple[str, str]]) -> None:
-    regions = list(changed([strip(old) for old, _ in pairs], [strip(new) for _, new in pairs]))
-    covered = {(x, region.y) for region in regions for x in range(region.x, region.right)}
-    differing = {(x, y) for y, (old, new) in enumerate(pairs) for x in range(40) if old[x] != new[x]}
-    assert differing <= covered
-    assert all((region.x, region.y) in differing and (region.right - 1, region.y) in differing for region in regions)
+class WordsApp(App):
+    def compose(self) -> ComposeResult:
+        yield Words()
 
 
-def test_the_same_lines_send_nothing() -> None:
-    assert list(changed([strip("abc")], [strip("abc")])) == []
+async def redrawn(before: list[str], now: list[str]) -> set[int]:
+    """The lines that are drawn when these words take the place of those."""
+    app = WordsApp()
+    async with app.run_test(size=(20, 4)) as pilot:
+        view = app.query_one(Words)
+        for words in (before, now):
+            view.words = words
+            await pilot.pause()
+            view.asked.clear()
+            view.redraw()
+            await pilot.pause()
+        asked = set(view.asked)
+        assert [view.render_line(y).text.strip() for y in range(len(now))] == now
+        return asked
 
 
-def test_changes_far_from_each_other_are_sent_apart_and_near_ones_together() -> None:
-    before = "a" * 40
-    apart = "b" + "a" * (GAP + 1) + "b" + "a" * (38 - GAP - 1)
-    together = "b" + "a" * (GAP - 1) + "b" + "a" * (38 - GAP + 1)
-    assert len(list(changed([strip(before)], [strip(apart)]))) == 2
-    assert len(list(changed([strip(before)], [strip(together)]))) == 1
+async def test_only_the_lines_that_differ_are_drawn_again() -> None:
+    assert await redrawn(["one", "two", "three"], ["one", "2", "three"]) == {1}
 
 
-def test_a_changed_wide_character_is_sent_whole() -> None:
-    [region] = changed([strip("ab猫c")], [strip("ab犬c")])
-    assert (region.x, region.width) == (2, 2)
+async def test_the_same_lines_are_not_drawn_again() -> None:
+    assert await redrawn(["one", "two"], ["one", "two"]) == set()
 
 
-def test_another_style_is_a_change() -> None:
-    [region] = changed([Strip([Segment("abc", RED)])], [Strip([Segment("ab", RED), Segment("c", BLUE)])])
-    assert (region.x, region.width) == (2, 1)
+async def test_another_style_is_a_difference() -> None:
+    assert await redrawn(["one", "two"], ["ONE", "two"]) == {0}
+
+
+async def test_more_or_fewer_lines_are_all_drawn() -> None:
+    assert await redrawn(["one", "two"], ["one"]) == {0, 1, 2, 3}
