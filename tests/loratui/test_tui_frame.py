@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from textual.command import CommandList
+from textual.widget import Widget
 from textual.widgets import Input
 
 from benchmarks.tui_terminal import PtyTerminal
@@ -178,6 +180,25 @@ async def test_sixteen_colours_are_the_terminal_s_own(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TERM", "xterm")
     async with app_with(Preferences()).run_test(size=NARROW) as pilot:
         assert pilot.app.theme == ANSI_THEME
+
+
+def is_marked(widget: Widget, line: int) -> bool:
+    """Whether something on a line of a widget is told apart by more than colour."""
+    return any(part.style and (part.style.reverse or part.style.underline) for part in widget.render_line(line))
+
+
+async def test_without_colours_one_sees_the_cursor_of_fields_and_of_the_palette(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with app_with(Preferences(), "home").run_test(size=NARROW) as pilot:
+        await go(pilot, "o")
+        field = pilot.app.screen.query_one(Input)
+        assert field.has_focus and is_marked(field, 0)
+        await go(pilot, "escape", "ctrl+p")
+        await wait_for(pilot, lambda: bool(pilot.app.screen.query_one(CommandList).option_count))
+        commands = pilot.app.screen.query_one(CommandList)
+        assert [is_marked(commands, line) for line in range(4)] == [True, True, False, False]
 
 
 # The log
