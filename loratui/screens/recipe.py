@@ -15,6 +15,7 @@ from curation.text import visible
 from engine.advice import guide_says, presets_that_set
 from engine.errors import SeveralProblems
 from engine.paths import CONFIG_FILE
+from engine.plan import plan, resolve
 from engine.rundir import RunDir
 from engine.text.sample_prompts import sample_prompts
 from loratui.jobs import Job
@@ -30,6 +31,7 @@ from loratui.widgets.row_list import Cell, Column, RowList
 TYPING_SECONDS = 0.6  # without a key, before photos, disk and memory are looked at again
 SAMPLE_PROMPT = Setting("sample", "validation_prompt", "Sample prompt")
 MORE_SAMPLE_PROMPTS = Setting("sample", "validation_prompts", "validation_prompts")
+STEPS = Setting("run", "max_train_steps", "Steps")
 BY_NAME = {setting.name: setting for setting in all_settings()}
 
 
@@ -71,7 +73,7 @@ class RecipeScreen(RecipeWriting):
         with Horizontal(classes="panes"):
             with Vertical(classes="panel", id="settings"):
                 yield Input(placeholder="/ finds a setting by name or meaning", compact=True, id="search")
-                columns = (Column("Setting", 27), Column("Value"), Column("From", 9, least=50))
+                columns = (Column("Setting", 24), Column("Value"), Column("From", 9, least=50))
                 yield RowList(columns, id="rows")
                 with Horizontal(classes="field", id="value-field"):
                     yield Label(id="value-label", markup=False)
@@ -134,9 +136,18 @@ class RecipeScreen(RecipeWriting):
         setting, recipe = BY_NAME[name], self.project.recipe
         if setting in recipe.problems:
             return setting.label, f"\N{BALLOT X} {recipe.text(setting)}", "mend"
-        value = recipe.value_text(setting) or "unset"
+        value = self._in_effect(setting)
         origin = recipe.origin(setting)
         return setting.label, Text(value, "bold") if origin == "yours" else value, origin
+
+    def _in_effect(self, setting: Setting) -> str:
+        """The value, as one would type it; of steps that nobody set, how many the photos make."""
+        recipe, dataset = self.project.recipe, self.project.dataset
+        value = recipe.value_text(setting) or "unset"
+        photos = len(dataset.trainable) if dataset and setting == STEPS and value == "unset" else 0
+        if photos and not recipe.all_problems():
+            return f"{plan(resolve(recipe.compose().config), photos).total_steps} by photos"
+        return value
 
     def on_row_list_highlighted(self) -> None:
         self._draw_value()
@@ -155,7 +166,7 @@ class RecipeScreen(RecipeWriting):
         if not field.has_focus:
             with field.prevent(Input.Changed):
                 field.value = recipe.text(setting)
-        field.placeholder = recipe.value_text(setting) or "unset"
+        field.placeholder = self._in_effect(setting)
         problem = recipe.problems.get(setting)
         self._say_meaning(problem.problem if problem else _advice(setting), wrong=problem is not None)
 
