@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
-from textual.widgets import ContentSwitcher, Static
+from textual.widgets import ContentSwitcher
 
 from curation.errors import StatedError
 from curation.text import visible
@@ -30,6 +29,7 @@ from loratui.standing import RUN_SIGNS
 from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column, RowList
 from loratui.widgets.runs_list import RunsList
+from loratui.widgets.views_line import ViewsLine
 
 LOOK_SECONDS = 3.0  # at a run that goes on
 VIEWS = {
@@ -101,7 +101,7 @@ class ResultsScreen(Painting):
             self.monitor, self.has_news = monitor, has_news
 
     def compose_body(self) -> Iterator:
-        yield Static(id="views", markup=False)
+        yield ViewsLine(VIEWS, id="views")
         with ContentSwitcher(initial="runs"):
             yield RunsList(self.project.runs_dir, id="runs")
             yield SamplesPane("samples")
@@ -112,7 +112,6 @@ class ResultsScreen(Painting):
     def on_mount(self) -> None:
         self._view = "samples"
         self._config = TrainConfig()
-        self._drawn_views: object = None
         self._is_looking = False
         self._verdicts: dict[Path, tuple[bool, str]] = {}
         self._timer = self.set_interval(LOOK_SECONDS, self._look, pause=True)
@@ -231,20 +230,14 @@ class ResultsScreen(Painting):
 
     def _draw_views(self) -> None:
         """The line of views, each with its key; and whose they are."""
-        monitor, current = self._shown, self._current
-        drawn = (current, monitor and (monitor.name, monitor.state))
-        if drawn == self._drawn_views:
-            return
-        self._drawn_views = drawn
-        parts: list[str | tuple[str, str]] = []
-        for view, (key, title) in VIEWS.items():
-            is_here = view == current
-            parts.append((f" {key} {title} ", "bold reverse" if is_here else "$text-muted"))
-            parts.append(" ")
+        line, monitor = self.query_one(ViewsLine), self._shown
         if monitor:
-            parts.append(f"  {monitor.name} {glyphs().sign(RUN_SIGNS[monitor.state])} {monitor.state}")
-        line = Content.assemble(*parts) if monitor else Content("Choose a run: enter shows its results.")
-        self.query_one("#views", Static).update(line, layout=False)
+            line.show(self._current, f"{monitor.name} {glyphs().sign(RUN_SIGNS[monitor.state])} {monitor.state}")
+        else:
+            line.show_words("Choose a run: enter shows its results.")
+
+    def on_views_line_chosen(self, event: ViewsLine.Chosen) -> None:
+        self.action_view(event.view)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         current = self._current

@@ -128,6 +128,14 @@ async def test_the_end_of_a_run_is_told_in_every_view(view: str) -> None:
             await sees(pilot, "dog ! paused", "5 Train !")
 
 
+async def test_a_click_on_a_view_turns_to_it() -> None:
+    with results_of(trained("dog")) as app:
+        async with app.run_test(size=NARROW) as pilot:
+            line = (await go(pilot)).splitlines()[1]
+            await pilot.click("#views", offset=(line.index("Files") + 2, 0))
+            await sees(pilot, "Where they go")
+
+
 # Which run
 
 
