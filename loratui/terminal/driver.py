@@ -1,5 +1,6 @@
 """The terminal's side of the TUI: escape is a key, and no bytes go for motions of the mouse or cells as they are."""
 
+import os
 from typing import Any
 
 from textual import events
@@ -31,6 +32,14 @@ class QuietDriver(LinuxDriver):
         """Read keys by our own parser: Textual's driver can be given none."""
         linux_driver.XTermParser = EscapedKeyParser
         super().run_input_thread()
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """As the terminal has it: Textual would believe COLUMNS and LINES, which do not change with a window."""
+        try:
+            columns, lines = os.get_terminal_size(self.fileno)
+        except OSError:
+            return super()._get_terminal_size()
+        return columns, lines
 
     def process_message(self, message: Message) -> None:
         """Pass on what the terminal sent, but no motion without a button: some send it all the same."""

@@ -17,9 +17,11 @@ LONG = 100_000  # steps of a run that does not end by itself
 
 @pytest.fixture
 def tmux(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[Tmux]:
+    """In an environment as that of shells which export the size that they began with."""
     # A socket's path has room for a hundred characters.
     place = tmp_path_factory.getbasetemp().parent
-    tmux = Tmux(place, NARROW, {"XDG_CONFIG_HOME": str(tmp_path / "config"), "XDG_STATE_HOME": str(tmp_path / "state")})
+    folders = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    tmux = Tmux(place, NARROW, {**folders, "COLUMNS": "80", "LINES": "24"})
     yield tmux
     tmux.close()
 
