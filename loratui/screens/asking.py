@@ -63,8 +63,9 @@ class Asking(StepScreen):
         monitor = self.project.monitor
         if monitor is None:
             return
+        at = f"at step {monitor.step} of {monitor.total_steps}" if monitor.total_steps else "before its first step"
         question = (
-            f"Stop the run {monitor.name} at step {monitor.step} of {monitor.total_steps}?\n\n"
+            f"Stop the run {monitor.name} {at}?\n\n"
             "Nothing is lost: it finishes its step, writes a checkpoint, exports what it has learned, and keeps its "
             f"pictures.\n`loratui resume {monitor.run.address}`, or p here, goes on later."
         )

@@ -192,7 +192,7 @@ class RunView(Vertical):
         phase = (monitor.phase.replace("_", " ") or "starting the worker") if monitor.active else monitor.state
         left = monitor.phase_eta_seconds if monitor.active else None
         is_counted = monitor.progress or monitor.phase == "training" or not monitor.active
-        words = f"{phase} {done}/{total}" if is_counted else f"{phase}, step {done}/{total}"
+        words = f"{phase}{' ' if is_counted else ', step '}{done}/{total}" if total else phase
         words += "" if left is None else f", {duration(left)} left"
         said = self.query_one("#phase", Static)
         if str(said.content) != words:

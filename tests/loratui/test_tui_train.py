@@ -154,6 +154,15 @@ async def test_new_events_appear_while_one_watches(running: RunDir, writer: Even
         await sees(pilot, "training 61/100", "samples/[/foo].png", "[red]careful\\x1b[2J")
 
 
+async def test_of_a_run_that_is_starting_no_steps_are_counted(run: RunDir) -> None:
+    with run.lock():
+        run.write_status(Status(state="running"))
+        async with train_screen().run_test(size=NARROW) as pilot:
+            text = await opened(pilot)
+            assert "starting the worker" in text and "0/0" not in text
+            assert "Stop the run cat before its first step?" in await go(pilot, "X")
+
+
 async def test_stopping_is_confirmed_and_the_focus_is_on_cancel(running: RunDir) -> None:
     async with train_screen().run_test(notifications=True, size=WIDE) as pilot:
         await opened(pilot)
