@@ -108,6 +108,11 @@ class ConceptPanel(Vertical):
         """Go to the first field after the folder."""
         self.query_one(SettingRow).query("Select, Input").first().focus()
 
+    def note_edit(self) -> None:
+        """Keep the template that is being typed; the other fields are settings, which are kept as one types."""
+        if self.query_one("#template").has_focus:
+            self._keep_template()
+
     def _fill(self, name: str, text: str) -> None:
         field = self.query_one(f"#{name}", Input)
         if not field.has_focus and field.value != visible(text):

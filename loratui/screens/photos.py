@@ -89,6 +89,9 @@ class PhotosScreen(Deciding):
 
     # What is there
 
+    def note_edit(self) -> None:
+        self.query_one(ConceptPanel).note_edit()
+
     def draw(self) -> None:
         dataset = self.project.dataset
         root = dataset.root if dataset else None

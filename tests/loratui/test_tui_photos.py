@@ -17,6 +17,7 @@ from loratui.photos.concept import TEMPLATE_FILE
 from loratui.recipe import KIND, Setting
 from loratui.screens.concept import ConceptPanel
 from loratui.screens.crop import CropScreen
+from loratui.screens.photos import PhotosScreen
 from loratui.widgets.gallery import Gallery
 from loratui.widgets.picture import PictureView
 from loratui.widgets.row_list import RowList
@@ -316,6 +317,17 @@ async def test_the_kind_is_chosen(photos: Path) -> None:
     async with app_on(photos).run_test(notifications=True, size=NARROW) as pilot:
         await go(pilot, "e", "enter", "up", "enter")
         assert concept(pilot)["kind"] == "person"
+
+
+async def test_a_template_that_is_being_typed_is_kept_before_the_program_ends(photos: Path) -> None:
+    app = app_on(photos)
+    async with app.run_test(size=WIDE) as pilot:
+        await go(pilot)
+        app.screen.query_one("#template", Input).focus()
+        await write(pilot, "a {trigger}, {caption}")
+        assert isinstance(app.screen, PhotosScreen)
+        app.screen.note_edit()
+        assert json.loads((photos / TEMPLATE_FILE).read_text())["template"] == "a {trigger}, {caption}"
 
 
 async def test_a_caption_template_is_kept_with_the_photos_and_a_wrong_one_told(photos: Path) -> None:
