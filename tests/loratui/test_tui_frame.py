@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from rich.color import Color
 from textual.command import CommandList
 from textual.widget import Widget
 from textual.widgets import Input
@@ -79,6 +80,32 @@ async def test_a_theme_is_chosen_and_kept() -> None:
         await go(pilot, "enter")
         await wait_for(pilot, lambda: pilot.app.theme == "gruvbox")
     assert load_preferences().ui.theme == "gruvbox"
+
+
+def contrast(one: Color, other: Color) -> float:
+    """The ratio of two colours' luminances, from 1 to 21, as WCAG 2 reckons it."""
+
+    def luminance(colour: Color) -> float:
+        parts = [part / 255 for part in colour.get_truecolor()]
+        red, green, blue = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+async def test_what_is_under_the_cursor_is_legible_in_every_theme(photos: Path) -> None:
+    async with app_on(photos).run_test(size=WIDE) as pilot:
+        await go(pilot)
+        rows = pilot.app.screen.query_one(RowList)
+        rows.focus()
+        for theme in pilot.app.available_themes:
+            if theme.startswith("ansi"):  # reverse there, in the terminal's own colours
+                continue
+            pilot.app.theme = theme
+            await pilot.pause()
+            cursor = rows.get_component_rich_style("row-list--cursor")
+            assert cursor.color and cursor.bgcolor and contrast(cursor.color, cursor.bgcolor) > 3, theme
 
 
 async def test_an_unknown_theme_is_told_and_the_default_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
