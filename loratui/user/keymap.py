@@ -107,7 +107,7 @@ def checked_keymap(wanted: Mapping[str, str | list[str]]) -> tuple[dict[str, str
         del keymap[mine]
         told = f"[keys] {mine}: the key {key} is also that of {other}."
         problems.append(StatedError(told, "Give one of them another key."))
-    return keymap, problems
+    return _with_sharers(keymap, actions.values()), problems
 
 
 def key_name(key: str) -> str:
@@ -137,6 +137,19 @@ def _problem(id: str, keys: list[str], actions: Mapping[str, KeyedAction]) -> St
         if key in TAKEN:
             return StatedError(f"[keys] {id}: {key} cannot be had, for {TAKEN[key]}.", "Choose another key.")
     return None
+
+
+def _with_sharers(keymap: Mapping[str, str], actions: Collection[KeyedAction]) -> dict[str, str]:
+    """Those that share a key with an action that gets another keep it: unless told, Textual takes it from them all."""
+    kept = dict(keymap)
+    moved = [action for action in actions if action.id in keymap]
+    while moved:
+        mine = moved.pop()
+        for other in actions:
+            if other.id not in kept and _meet(mine.owner, other.owner) and _names(mine.keys) & _names(other.keys):
+                kept[other.id] = ",".join(other.keys)
+                moved.append(other)
+    return kept
 
 
 def _clashes(actions: Collection[KeyedAction], keymap: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:

@@ -38,6 +38,7 @@ from loratui.project import Project
 from loratui.runs.monitor import Monitor
 from loratui.screens.train import TrainScreen
 from loratui.terminal.glyphs import use_glyphs
+from loratui.user.preferences import Preferences
 from loratui.widgets.picture import PictureView
 from loratui.widgets.row_list import RowList
 from loratui.widgets.run_view import PANELS, RunView
@@ -406,6 +407,17 @@ async def test_a_run_that_takes_no_steps_yet_or_no_more_says_when_it_hears(
         await go(pilot, "s")
         await sees(pilot, "The run takes no more steps.")
         assert not running.is_requested("sample")
+
+
+async def test_another_key_for_pausing_takes_nothing_from_going_on(run: RunDir, writer: EventWriter) -> None:
+    run.write_status(Status(state="paused", step=60, total_steps=100))
+    app = LoratuiApp(Project(Path("runs")), "train", Preferences(keys={"train.pause": "ctrl+o", "train.runs": "R"}))
+    async with app.run_test(size=NARROW) as pilot:
+        assert "p Continue  R Runs" in await opened(pilot)
+        with run.lock():
+            run.write_status(Status(state="running", step=60, total_steps=100))
+            await sees(pilot, "^o Pause")
+        assert "r Back" in await go(pilot, "R")
 
 
 async def test_the_command_that_shows_the_run_is_copied(running: RunDir) -> None:
