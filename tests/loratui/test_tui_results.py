@@ -26,7 +26,7 @@ from loratui.widgets.gallery import Gallery
 from loratui.widgets.row_list import RowList
 from tests import run_events
 from tests.loratui.made_runs import made_run, started
-from tests.loratui.tui import NARROW, WIDE, go, notified, screen_text, sees, wait_for
+from tests.loratui.tui import NARROW, WIDE, go, notified, sees, wait_for
 
 PROMPTS = ("a photo of TOK", "TOK, [/foo] [red] 犬 🐕\x1b[2J")
 STEPS = (100, 200, 300, 400, 500, 600, 700, 800)
@@ -403,4 +403,4 @@ async def test_the_screen_knows_the_text_of_every_view() -> None:
         async with app.run_test(size=WIDE) as pilot:
             for key, word in {"n": "Prompt", "c": "o chooses it", "f": "Where they go", "s": "step 100"}.items():
                 await go(pilot, "escape", key)
-                assert word in screen_text(pilot)
+                await sees(pilot, word)

@@ -88,7 +88,7 @@ async def test_question_mark_lists_the_keys_of_the_screen(photos: Path) -> None:
         text = await go(pilot, "question_mark")
         assert "Captions" in text and "Next photo" in text
         text = await go(pilot, "end")
-        assert "Everywhere" in text and "Leave; captions are saved, and a run goes on" in text
+        assert "Everywhere" in text and "Leave; what was typed is kept, and a run goes on" in text
         text = await go(pilot, "escape")
         assert "Everywhere" not in text
 
