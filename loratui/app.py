@@ -24,12 +24,10 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.message import Message
-from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from curation.errors import StatedError
 from curation.text import visible
-from engine.errors import each_problem
 from loratui.jobs import Job, run_in_background
 from loratui.keys_in_order import KeysInOrder
 from loratui.picture_app import PictureApp
@@ -37,10 +35,10 @@ from loratui.screens import MODES, screen_of
 from loratui.screens.step import StepScreen
 from loratui.screens.too_small import TooSmallScreen, fits
 from loratui.standing import RUN_SIGNS, WITHOUT_PHOTOS, Standing
+from loratui.telling_app import TellingApp
 from loratui.terminal.ascii_filter import AsciiFilter
 from loratui.terminal.glyphs import use_glyphs
 from loratui.terminal.probe import PLAIN, Terminal
-from loratui.user.app_log import AppLog, Severity
 from loratui.user.keymap import KeyedAction, actions_of, checked_keymap, everywhere, title_of
 from loratui.user.preferences import DEFAULT_THEME, Preferences, save_theme
 from loratui.widgets.step_strip import STEPS, StepStrip
@@ -67,7 +65,7 @@ PATIENCE_SECONDS = 5.0
 """For leaving after a signal, with all saved: a terminal may go while the last words are being sent to it."""
 
 
-class LoratuiApp(KeysInOrder, PictureApp):
+class LoratuiApp(KeysInOrder, PictureApp, TellingApp):
     """Walks one project through its steps. Quitting never touches a run."""
 
     TITLE = "loratui"
@@ -114,7 +112,6 @@ class LoratuiApp(KeysInOrder, PictureApp):
         self._project = project
         self.preferences = preferences or Preferences()
         self.use_pictures(self.preferences.ui.pictures, terminal)
-        self.app_log = AppLog()
         self._running_loop: asyncio.AbstractEventLoop | None = None
         self._is_drawn = False
         self._told_size: Size | None = None
@@ -274,52 +271,6 @@ class LoratuiApp(KeysInOrder, PictureApp):
 
         reason = f"{visible(error.problem)} {visible(error.remedy)}"
         self.push_screen(ConfirmScreen(f"{reason}\n\n{question}", "Leave"), lambda yes: self.exit() if yes else None)
-
-    # What is said
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = True,
-    ) -> None:
-        """A toast, and an entry of the log."""
-        self._log(f"{title} {message}".strip(), severity)
-        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
-
-    def tell(self, error: StatedError) -> None:
-        """Say what is wrong, of several things the first, and what to do about it; the log has all of it."""
-        first, *others = each_problem(error)
-        self._log(f"{first.problem} {first.remedy}", "error", error)
-        for other in others:
-            self._log(f"{other.problem} {other.remedy}", "error")
-        remedy = visible(first.remedy)
-        if others:
-            remedy += f"\nAnd {len(others)} more: see the plan on 4 Recipe, or the log (L)."
-        super().notify(remedy, title=visible(first.problem), severity="error", timeout=10, markup=False)
-
-    def tell_unexpected(self, error: BaseException) -> None:
-        """Say that something broke which the program outlives."""
-        self._log(f"This should not happen: {error!r}", "error", error)
-        super().notify(
-            "The log has the whole of it: press L.",
-            title=f"This should not happen: {visible(repr(error))[:200]}",
-            severity="error",
-            timeout=10,
-            markup=False,
-        )
-
-    def _log(self, text: str, severity: Severity, error: BaseException | None = None) -> None:
-        self.app_log.add(text, severity, error)
-        self.call_later(self._draw_log)
-
-    def _draw_log(self) -> None:
-        screen = self.screen
-        if isinstance(screen, StepScreen) and screen.mode == "log" and screen.is_mounted:
-            screen.draw()
 
     # How the run stands
 
