@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from curation.errors import StatedError
@@ -60,6 +62,14 @@ class StepScreen(Screen[None]):
         without this the first paint would be a part of the screen, and the rest a frame later."""
         if not self.app._batch_count:
             super()._compositor_refresh()
+
+    def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
+        """Measure widgets that still wait for their turn anew at the next layout: Textual would keep what a widget
+        measured between two changes."""
+        super()._refresh_layout(size, scroll)
+        for widget in self.walk_children(Widget):
+            if widget._layout_required:
+                widget._layout_updates += 1
 
     def compose(self) -> ComposeResult:
         yield StepStrip(self.mode)

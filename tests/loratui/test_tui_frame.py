@@ -14,7 +14,7 @@ import pytest
 from rich.color import Color
 from textual.command import CommandList
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from benchmarks.tui_terminal import PtyTerminal
 from curation.dataset import open_dataset
@@ -437,3 +437,18 @@ def test_the_page_is_the_same_whoever_writes_it() -> None:
         check=True,
     )
     assert b"| `esc` | `step.cancel_job` | Cancel |" in done.stdout
+
+
+# Layout
+
+
+async def test_words_that_change_twice_at_once_get_the_room_of_the_last_ones() -> None:
+    async with app_on(None).run_test(size=NARROW) as pilot:
+        screen = pilot.app.screen
+        await screen.mount(words := Static())
+        words.styles.width = "auto"
+        await pilot.pause()
+        words.update("short")
+        screen._refresh_layout()  # as it comes between two changes on a loaded machine
+        words.update("words that are longer")
+        await wait_for(pilot, lambda: words.size.width == len("words that are longer"))
