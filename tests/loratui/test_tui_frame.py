@@ -445,10 +445,10 @@ def test_the_page_is_the_same_whoever_writes_it() -> None:
 async def test_words_that_change_twice_at_once_get_the_room_of_the_last_ones() -> None:
     async with app_on(None).run_test(size=NARROW) as pilot:
         screen = pilot.app.screen
-        await screen.mount(words := Static())
+        words = Static()
         words.styles.width = "auto"
-        await pilot.pause()
+        await screen.mount(words)
         words.update("short")
-        screen._refresh_layout()  # as it comes between two changes on a loaded machine
+        screen._refresh_layout()  # as it may come on a loaded machine
         words.update("words that are longer")
         await wait_for(pilot, lambda: words.size.width == len("words that are longer"))
