@@ -1,10 +1,12 @@
 """A user without preferences or a past, and a run that the program finished once for all tests."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from loratui.jobs import Job
 from loratui.terminal.glyphs import use_glyphs
 from tests.loratui.program import run_loratui, write_tiny_config
 
@@ -17,6 +19,20 @@ def new_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     yield
     use_glyphs("auto")  # an app draws with what its user prefers
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Work of the TUI stops after the first photo until this is set, or it is ended: no machine is too fast to look."""
+    go_on, progress = threading.Event(), Job.progress
+
+    def hold(job: Job, done: int, total: int) -> None:
+        while done > 1 and not job.is_cancelled and not go_on.wait(0.01):
+            pass
+        progress(job, done, total)
+
+    monkeypatch.setattr(Job, "progress", hold)
+    return go_on
 
 
 @pytest.fixture(scope="session")

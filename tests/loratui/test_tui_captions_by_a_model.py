@@ -84,6 +84,7 @@ async def test_a_model_captions_the_photos_while_one_types_and_what_was_typed_wi
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("held")
 async def test_esc_ends_it_and_captions_that_were_written_stay(photos: Path, model: Path) -> None:
     for number in range(20):
         for name in NAMES:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -228,41 +229,37 @@ async def test_names_from_outside_are_shown_as_they_are(cats: Path) -> None:
 # Checking
 
 
-def add_large_photos(photos: Path) -> None:
-    """Photos that take the fastest machine seconds to check."""
-    with Image.open(photos / "cat.png") as cat:
-        for number in range(12):
-            ImageOps.expand(cat.resize((2000 + number, 1400)), 50).save(
-                photos / f"framed {number}.png", compress_level=1
-            )
-
-
-async def test_findings_come_while_others_are_looked_for_and_the_cursor_stays(photos: Path) -> None:
-    add_large_photos(photos)
+async def test_findings_come_while_others_are_looked_for_and_the_cursor_stays(
+    photos: Path, held: threading.Event
+) -> None:
+    with Image.open(photos / "astronaut.png") as first:  # found on it: too small, and a border
+        ImageOps.expand(first, 60).save(photos / "astronaut.png")
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         await pilot.press("2")
-        await sees(pilot, "So far", "Checking the photos", "esc cancels")
+        await sees(pilot, "So far", "Checking the photos", "1/4", "esc cancels")
         findings = pilot.app.screen.query_one(RowList)
         await wait_for(pilot, lambda: len(findings.keys) > 1)
         await pilot.press("j")
         under_cursor = screen_of(pilot).query_one(FindingList).chosen
+        assert [finding.code for finding in under_cursor] == ["IMG007"]
+        held.set()
         text = await go(pilot)
-        assert "So far" not in text and "16 photos" in text
+        assert "So far" not in text and "4 photos" in text
         assert screen_of(pilot).query_one(FindingList).chosen[0] in under_cursor
 
 
-async def test_cancelled_checks_keep_what_they_found_and_say_so(photos: Path) -> None:
-    add_large_photos(photos)
+async def test_cancelled_checks_keep_what_they_found_and_say_so(photos: Path, held: threading.Event) -> None:
     async with app_on(photos).run_test(notifications=True, size=WIDE) as pilot:
         await pilot.press("2")
         await sees(pilot, "So far")
         text = await go(pilot, "escape")
+        held.set()
         assert "Not complete: the checks were ended" in text and "warning" in text
         assert screen_of(pilot).project.report is None
         await pilot.press("F")
         await sees(pilot, "The checks are not complete yet")
         assert "Not complete" in await go(pilot, "1", "2")  # it does not begin again unasked
-        assert "16 photos" in await go(pilot, "r")
+        assert "4 photos" in await go(pilot, "r")
 
 
 async def test_another_program_s_changes_are_seen_when_checked_again(cats: Path) -> None:
