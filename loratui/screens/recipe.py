@@ -1,6 +1,7 @@
 """Recipe: every setting with its meaning, what they come to, and the lora.toml and command line that hold them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,9 +15,10 @@ from curation.errors import StatedError
 from curation.text import visible
 from engine.advice import guide_says, presets_that_set
 from engine.errors import SeveralProblems
+from engine.launcher import is_worked_on
 from engine.paths import CONFIG_FILE
 from engine.plan import plan, resolve
-from engine.rundir import RunDir
+from engine.rundir import RunDir, list_runs
 from engine.text.sample_prompts import sample_prompts
 from loratui.jobs import Job
 from loratui.recipe import KIND, Setting, all_settings, as_flag
@@ -318,7 +320,7 @@ class RecipeScreen(RecipeWriting):
     # Starting
 
     def action_start(self) -> None:
-        """Start the run, unless something is wrong; ask when the checks found errors."""
+        """Start the run, unless something is wrong; ask where something speaks against it."""
         problems = self.project.recipe.all_problems()
         if self.project.dataset is None:
             self.notify("No photos are open: press 1 and name their folder.")
@@ -326,11 +328,21 @@ class RecipeScreen(RecipeWriting):
             self.tell(SeveralProblems(problems))
         elif self._starting:
             self.notify("The run is being started.")
-        elif self.project.report and self.project.report.verdict == "blocked":
-            question = "The checks found errors in the photos (screen 2). Train on them all the same?"
+        elif doubts := list(self._doubts()):
+            question = visible_lines("\n".join([*doubts, "", "Start training all the same?"]))
             self.app.push_screen(ConfirmScreen(question, "Train"), lambda yes: self._begin() if yes else None)
         else:
             self._begin()
+
+    def _doubts(self) -> Iterator[str]:
+        """What speaks against a start, though it can be done."""
+        if self.project.report and self.project.report.verdict == "blocked":
+            yield "The checks found errors in the photos (screen 2)."
+        training = []
+        with suppress(OSError):  # of a folder that cannot be read the start itself tells
+            training = [run.name for run in list_runs(self.project.runs_dir) if is_worked_on(run)]
+        if training:
+            yield f"{training[0]} is training (screen 5): a second run beside it needs room on the GPU."
 
     def _begin(self) -> None:
         self._starting = True

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import load_config
+from engine.config import TrainConfig, load_config
 from engine.errors import ConfigError
 from engine.events import EventWriter
 from engine.plan import resolve
@@ -260,6 +260,27 @@ async def test_a_run_that_cannot_start_says_why(photos: Path) -> None:
         await sees(pilot, "/no/model")
         assert pilot.app.current_mode == "recipe"
         assert list_runs(Path("runs")) == []
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_what_speaks_against_a_start_is_asked_and_cancel_is_the_answer_at_hand(
+    photos: Path, size: tuple[int, int]
+) -> None:
+    (photos / "notes.jpg").write_text("not a photo")  # an error
+    other = create_run(Path("runs"), "other", TrainConfig())
+    app = app_on(photos)
+    async with app.run_test(notifications=True, size=size) as pilot:
+        await go(pilot, "2")
+        with other.lock():
+            text = await go(pilot, "4", "s")
+            assert "found errors in the photos" in text and "other is training" in text
+            text = await go(pilot, "enter")
+            assert "other is training" not in text and app.current_mode == "recipe"
+        text = await go(pilot, "s")
+        assert "found errors in the photos" in text and "other is training" not in text
+        await go(pilot, "y")
+        await sees(pilot, "notes.jpg")  # it was tried, and is refused for the photo
+        assert [run.name for run in list_runs(Path("runs"))] == ["other"]
 
 
 async def test_of_several_reasons_against_a_start_the_first_is_told_and_the_log_has_all(photos: Path) -> None:
