@@ -1,8 +1,10 @@
 """One edit for many captions, its changes shown as they would be before anything is written."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,22 +12,29 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
-from textual.worker import get_current_worker
 
-from curation.captions import CaptionChange, Context, Edit, Filter, in_words, preview
+from curation.captions import CaptionChange, Edit, Filter, in_words, preview
 from curation.dataset import Dataset
 from curation.errors import CurationError
 from curation.text import counted, visible
 from loratui.captions.batch_edits import OPERATIONS, Operation, changed_span
+from loratui.captions.time_limit import time_limit
 from loratui.terminal.glyphs import glyphs
 from loratui.widgets.row_list import Column, RowList
 
 MOST_FIELDS = max(len(operation.fields) for operation in OPERATIONS)
 LEAD = 16
 """Characters shown before the first one that differs."""
+PART = 100
+"""Captions worked out without hearing a key."""
+PATIENCE_SECONDS = 1.0
+"""For that many: a thousand times what a common expression takes."""
+TAKES_TOO_LONG = CurationError(
+    "The expression takes too long: it can match a caption in too many ways.",
+    "Let nothing be repeated that repeats itself, such as (a+)+.",
+)
 
 
 @dataclass(frozen=True)
@@ -48,16 +57,6 @@ class BatchEditScreen(ModalScreen[Batch | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", id="batch_edit.leave", tooltip="Leave all captions as they are"),
     ]
-
-    class Previewed(Message, bubble=False):
-        """What the edit would change, or why it would not."""
-
-        def __init__(self, edit: Edit | None, changes: Sequence[CaptionChange], error: CurationError | None) -> None:
-            super().__init__()
-            self.edit, self.changes, self.error = edit, changes, error
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, BatchEditScreen.Previewed)
 
     def __init__(self, dataset: Dataset, scopes: Mapping[str, Sequence[str]], words: Mapping[str, str]) -> None:
         super().__init__()
@@ -119,32 +118,39 @@ class BatchEditScreen(ModalScreen[Batch | None]):
         scope = self.query_one("#scope", Select).value
         self._work_out(self._operation, texts, self._scopes[str(scope)])
 
-    @work(thread=True, exclusive=True, exit_on_error=False)
-    def _work_out(self, operation: Operation, texts: Sequence[str], names: Sequence[str]) -> None:
-        edit, changes, error = None, (), None
+    @work(exclusive=True)
+    async def _work_out(self, operation: Operation, texts: Sequence[str], names: Sequence[str]) -> None:
+        """Work out what would change, a part at a time: between the parts keys are heard, and the next ends this."""
+        changes: list[CaptionChange] = []
         try:
             edit, context = operation.edit(texts)
-            changes = _changes(self._dataset, edit, names, context)
+            for part in _parts(self._dataset, frozenset(names)):
+                with time_limit(PATIENCE_SECONDS):
+                    changes += preview(part, edit, Filter(), context)
+                await asyncio.sleep(0)
         except CurationError as refused:
-            error = refused
-        if not get_current_worker().is_cancelled:
-            self.post_message(self.Previewed(edit, changes, error))
+            self._show(None, (), refused)
+        except TimeoutError:
+            self._show(None, (), TAKES_TOO_LONG)
+        else:
+            self._show(edit, changes, None)
 
-    def on_batch_edit_screen_previewed(self, message: Previewed) -> None:
-        self._edit, self._changes = message.edit, message.changes
+    def _show(self, edit: Edit | None, changes: Sequence[CaptionChange], error: CurationError | None) -> None:
+        """Show what the edit would change, or why it would not."""
+        self._edit, self._changes = edit, changes
         summary = self.query_one("#summary", Static)
-        if message.error:
-            said = visible(f"{message.error.problem} {message.error.remedy}")
-        elif message.changes:
-            said = f"{counted(len(message.changes), 'caption')} would change:"
+        if error:
+            said = visible(f"{error.problem} {error.remedy}")
+        elif changes:
+            said = f"{counted(len(changes), 'caption')} would change:"
         else:
             said = "No caption would change."
         summary.update(said)
-        summary.set_class(message.error is not None, "-wrong")
-        self.query_one("#apply", Button).disabled = not message.changes
-        changes = {change.photo: change for change in message.changes}
-        keys = [f"{sign}{name}" for name in changes for sign in "-+"]
-        self.query_one("#changes", RowList).show(keys, partial(_cells, changes))
+        summary.set_class(error is not None, "-wrong")
+        self.query_one("#apply", Button).disabled = not changes
+        by_photo = {change.photo: change for change in changes}
+        keys = [f"{sign}{name}" for name in by_photo for sign in "-+"]
+        self.query_one("#changes", RowList).show(keys, partial(_cells, by_photo))
 
     def on_row_list_highlighted(self, message: RowList.Highlighted) -> None:
         if message.row_list.id == "operations":
@@ -176,9 +182,11 @@ class BatchEditScreen(ModalScreen[Batch | None]):
         self.dismiss(None)
 
 
-def _changes(dataset: Dataset, edit: Edit, names: Sequence[str], context: Context) -> tuple[CaptionChange, ...]:
-    chosen = frozenset(names)
-    return tuple(change for change in preview(dataset, edit, Filter(), context) if change.photo in chosen)
+def _parts(dataset: Dataset, names: Collection[str]) -> Iterator[Dataset]:
+    """The dataset with the photos of these names, some at a time."""
+    photos = iter([photo for photo in dataset.photos if photo.name in names])
+    while part := tuple(islice(photos, PART)):
+        yield replace(dataset, photos=part)
 
 
 def _cells(changes: Mapping[str, CaptionChange], key: str) -> tuple[str, Text]:

@@ -349,6 +349,17 @@ async def test_an_expression_that_is_not_valid_is_told_as_it_is_typed(captioned:
         assert pilot.app.screen.query_one("#apply").disabled
 
 
+async def test_an_expression_that_would_be_tried_for_ever_is_given_up_and_keys_are_heard(captioned: Path) -> None:
+    (captioned / "metadata.jsonl").write_text(json.dumps({"file_name": "cat.png", "prompt": "a" * 60 + "!"}) + "\n")
+    async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
+        await go(pilot, "3", "b", "j", "enter")
+        await write(pilot, "(a+)+$")
+        await sees(pilot, "The expression takes too long")
+        assert pilot.app.screen.query_one("#apply").disabled
+        await go(pilot, "backspace")
+        await sees(pilot, "1 caption would change:")
+
+
 async def test_a_batch_edit_sees_what_was_typed_and_is_for_the_marked_photos_first(captioned: Path) -> None:
     async with app_on(captioned).run_test(notifications=True, size=WIDE) as pilot:
         await go(pilot, "3", "e")
