@@ -118,7 +118,18 @@ def open_tui(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """From a folder of photos to an SDXL DreamBooth LoRA, in a terminal. Without a command: the TUI."""
-    if context.invoked_subcommand is None:
-        from loratui.opening import open_tui
+    if context.invoked_subcommand is not None:
+        _refuse_options_of_the_tui(context, context.invoked_subcommand)
+        return
+    from loratui.opening import open_tui
 
-        raise typer.Exit(open_tui(photos, runs_dir, run, mouse))
+    raise typer.Exit(open_tui(photos, runs_dir, run, mouse))
+
+
+def _refuse_options_of_the_tui(context: typer.Context, command: str) -> None:
+    """Raises BadParameter for one typed before a command: who wrote it there means the command to act on it."""
+    for option in ("runs_dir", "photos", "run"):
+        source = context.get_parameter_source(option)
+        if source is not None and source.name == "COMMANDLINE":
+            words = f"before a command it would say nothing to {command}. Write it after {command}, if that takes it."
+            raise typer.BadParameter(words, param_hint=f"--{option.replace('_', '-')}")

@@ -9,6 +9,7 @@ import pytest
 from engine.config import TrainConfig
 from engine.events import EventFollower, Step
 from engine.rundir import RunDir, create_run
+from tests.loratui.made_runs import made_run
 from tests.loratui.program import run_loratui, runs_json, wait_until, write_tiny_config
 
 # Far more steps than a test waits for.
@@ -51,6 +52,15 @@ def test_attach_shows_the_whole_history_and_returns_the_runs_exit_code(finished_
 def test_runs_are_found_through_the_environment(finished_run: Path) -> None:
     listed = run_loratui("runs", "--json", env={**os.environ, "LORATUI_RUNS": str(finished_run.parent)})
     assert '"done"' in listed.stdout
+
+
+def test_an_option_of_the_tui_before_a_command_is_not_passed_over(tmp_path: Path) -> None:
+    here, there = made_run(tmp_path / "runs", "dog", "finished"), made_run(tmp_path / "B", "dog", "finished")
+    done = run_loratui("--runs-dir", tmp_path / "B", "rm", "dog", "--yes", cwd=tmp_path)
+    assert done.returncode == 2 and "--runs-dir" in done.stderr and "Write it after rm" in done.stderr
+    assert here.path.is_dir() and there.path.is_dir()
+    for option in ("--photos", "--run"):
+        assert run_loratui(option, "dog", "runs", cwd=tmp_path).returncode == 2
 
 
 def test_stopping_or_resuming_a_finished_run_is_refused(finished_run: Path) -> None:
