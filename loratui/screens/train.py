@@ -151,7 +151,8 @@ class TrainScreen(Asking):
             return
         question = (
             f"Delete the run {visible(chosen.run.name)}, {chosen.status.state} at step {chosen.status.step}, and all "
-            f"that it holds?\n\nCheckpoints, pictures and files go, {gigabytes(chosen.disk)}; there is no undo."
+            f"that it holds?\n{visible(str(chosen.run.path))}\n\n"
+            f"Checkpoints, pictures and files go, {gigabytes(chosen.disk)}; there is no undo."
         )
         self.app.push_screen(ConfirmScreen(question, "Delete"), lambda yes: self._remove(chosen) if yes else None)
 

@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 class RunsList(Vertical):
-    """A row for each run, by name; says where they are, and how to come by one where there is none."""
+    """A row for each run, by its folder's path; says where they are, and how to come by one where there is none."""
 
     class Looked(Message, bubble=False):
         """The runs were looked at."""
@@ -85,19 +85,19 @@ class RunsList(Vertical):
 
     def focus_list(self, run: RunDir | None) -> None:
         """Take the focus; the cursor goes to the run that is on view."""
-        self._wanted = run.name if run else ""  # it may not be listed yet
+        self._wanted = str(run.path) if run else ""  # it may not be listed yet
         self.query_one(RowList).go_to_key(self._wanted)
         self.query_one(RowList).focus()
 
     def on_runs_list_looked(self, message: Looked) -> None:
         self._is_looking = False
-        before, self._cells = self._cells, {row.run.name: _row(row) for row in message.rows}
-        self._rows = {row.run.name: row for row in message.rows}
+        before, self._cells = self._cells, {str(row.run.path): _row(row) for row in message.rows}
+        self._rows = {str(row.run.path): row for row in message.rows}
         rows = self.query_one(RowList)
         if list(before) != list(self._cells):
             rows.show(self._cells, self._cells_of)
         else:
-            rows.redraw(*(name for name, cells in self._cells.items() if cells != before[name]))
+            rows.redraw(*(path for path, cells in self._cells.items() if cells != before[path]))
         rows.go_to_key(self._wanted)
         self._wanted = ""
         self._say_whether_there_are_any()
@@ -110,8 +110,8 @@ class RunsList(Vertical):
         if str(hint.content) != text:
             hint.update(text)
 
-    def _cells_of(self, name: str) -> Sequence[str]:
-        return self._cells.get(name, ())
+    def _cells_of(self, path: str) -> Sequence[str]:
+        return self._cells.get(path, ())
 
 
 def _look(runs_dir: Path) -> list[Overview]:

@@ -231,7 +231,19 @@ async def test_in_the_list_the_cursor_is_on_the_run_on_view(running: RunDir) -> 
     app.project.watch(running)
     async with app.run_test(size=WIDE) as pilot:
         await go(pilot, "r")
-        await wait_for(pilot, lambda: app.screen.query_one(RunsList).query_one(RowList).key == "cat")
+        await wait_for(pilot, lambda: app.screen.query_one(RunsList).query_one(RowList).key == str(running.path))
+
+
+async def test_a_run_of_the_same_name_elsewhere_is_not_taken_for_the_one_on_view() -> None:
+    create_run(Path("runs"), "a-run", TrainConfig())
+    create_run(Path("runs"), "dog", TrainConfig())
+    app = train_screen()
+    app.project.watch(create_run(Path("others"), "dog", TrainConfig()))
+    async with app.run_test(size=WIDE) as pilot:
+        await go(pilot, "r")
+        await sees(pilot, "a-run", "dog")
+        assert app.screen.query_one(RunsList).query_one(RowList).key == str(Path("runs/a-run").resolve())
+        assert str(Path("runs/a-run")) in (await go(pilot, "D")).replace("\n", "")
 
 
 async def test_a_run_that_started_elsewhere_appears_in_the_list() -> None:
