@@ -69,12 +69,14 @@ def removable(run: RunDir) -> RunDir:
 def remove_run(run: RunDir) -> None:
     """Remove the folder of a run: renamed first, so that however this ends, nothing is left that looks whole.
 
-    Raises EngineError as `removable` does.
+    A link goes with the folder that it leads to.  Raises EngineError as `removable` does.
     """
     removable(run)
+    folders = dict.fromkeys((run.path, run.path.resolve()))
     with run.lock():
-        hidden = _hide(run.path)
-    _delete(hidden)
+        hidden = [_hide(folder) for folder in folders]
+    for folder in hidden:
+        _delete(folder)
 
 
 def _old_checkpoints(run: RunDir, keep: int) -> Iterator[Waste]:

@@ -77,7 +77,9 @@ class RunDir:
     """The paths of a run and what may be asked of its folder; holds no state of its own."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
+        named = path.absolute()
+        # A link to a run on another disk is called by its own name.
+        self.path = named.resolve() if named.name == ".." else named.parent.resolve() / named.name
 
     @property
     def name(self) -> str:
@@ -87,7 +89,7 @@ class RunDir:
     def address(self) -> str:
         """What to call the run on a command line: its name where commands look for runs by default, else its path."""
         looked_at = Path(os.environ.get("LORATUI_RUNS", "runs")).resolve()
-        return self.name if self.path.parent == looked_at else shlex.quote(str(self.path))
+        return shlex.quote(self.name if self.path.parent == looked_at else str(self.path))
 
     @property
     def config_file(self) -> Path:

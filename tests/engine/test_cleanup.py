@@ -129,6 +129,15 @@ def test_a_removed_run_is_gone_with_all_that_it_held(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_removed_run_on_another_disk_goes_with_the_link_to_it(tmp_path: Path) -> None:
+    far = add_run(tmp_path / "scratch", "far", "finished")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "near").symlink_to(far.path)
+    [run] = list_runs(tmp_path / "runs")
+    remove_run(run)
+    assert list((tmp_path / "runs").iterdir()) == list((tmp_path / "scratch").iterdir()) == []
+
+
 def test_a_removal_that_is_killed_leaves_nothing_that_looks_like_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """A run folder tells the truth about its run."""
 
+import shlex
 import stat
 import subprocess
 import sys
@@ -240,3 +241,28 @@ def test_runs_are_found_by_name_and_by_path(run: RunDir) -> None:
     assert [found.name for found in list_runs(runs_dir)] == ["one"]
     with pytest.raises(EngineError, match="no run 'two'"):
         find_run(runs_dir, "two")
+
+
+def test_a_link_to_a_run_elsewhere_is_a_run_by_its_own_name(run: RunDir, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "linked").symlink_to(run.path)
+    [linked] = list_runs(here)
+    assert linked.name == "linked" and find_run(here, "linked").path == linked.path == here / "linked"
+    with run.lock():
+        assert linked.is_alive()
+
+
+@pytest.mark.parametrize("path", ["../one", ".", "../one/samples/.."])
+def test_a_run_is_called_by_the_name_of_its_folder_however_that_is_reached(
+    path: str, run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.path)
+    assert RunDir(Path(path)).path == run.path
+
+
+def test_the_address_of_a_run_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunDir(create_run(tmp_path / "my runs", "cat", TrainConfig()).path.rename(tmp_path / "my runs" / "her cat"))
+    assert shlex.split(run.address) == [str(run.path)]
+    monkeypatch.setenv("LORATUI_RUNS", str(tmp_path / "my runs"))
+    assert shlex.split(run.address) == ["her cat"]
