@@ -83,6 +83,13 @@ def problem_of(field: str, text: str) -> EngineError | None:
     return None
 
 
+def check_numbers(numbers: Mapping[str, int | float]) -> None:
+    """Raises EngineError for the first number, by its field of Request, that cannot be used."""
+    for field, number in numbers.items():
+        if problem := problem_of(field, str(number)):
+            raise problem
+
+
 def read_request(texts: Mapping[str, str], step: int | None) -> Request:
     """The request that was typed, field by field. Raises EngineError for the first field that cannot be used."""
     for field, text in texts.items():

@@ -32,9 +32,16 @@ def output_folders(run: RunDir) -> list[Path]:
     return [folder for folder in (run.output, *sorted(run.path.glob(f"{run.output.name}-*"))) if folder.is_dir()]
 
 
+def exported_name(run: RunDir) -> str:
+    """What the files in the run's output are called by: the name that its folder had when they were written."""
+    files = {path.stem for path in run.output.glob("*.safetensors") if path.name != LORA_FILE}
+    names = {stem for stem in files if stem.removesuffix("_emb") == stem or stem.removesuffix("_emb") not in files}
+    return run.name if run.name in names or len(names) != 1 else names.pop()
+
+
 def output_files(run: RunDir) -> list[OutputFile]:
     """The files in the run's output folders, as they are now; of each folder those with tensors first."""
-    meanings = {file.format(name=run.name): meaning for file, meaning in MEANINGS.items()}
+    meanings = {file.format(name=exported_name(run)): meaning for file, meaning in MEANINGS.items()}
     return [
         OutputFile(path, path.stat().st_size, meanings.get(path.name, ""))
         for folder in output_folders(run)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from engine.errors import EngineError
 from engine.models.load import Models, compute_dtype, default_device, load_models
 from engine.results.export import checkpoint_weights, file_names
+from engine.results.files import exported_name
 from engine.rundir import LORA_FILE, RunDir
 from engine.settings import ModelSection, TextEncoderSection
 from engine.text.abstractions import replace_abstractions, run_tokens
@@ -89,7 +90,7 @@ def load_run_pipeline(run: RunDir, dtype: torch.dtype, device: torch.device) -> 
     """
     config = run.config()
     tokens = run_tokens(config)
-    files = [run.output / file for file in file_names(run.name, bool(tokens))]
+    files = [run.output / file for file in file_names(exported_name(run), bool(tokens))]
     if absent := [file.name for file in files if not file.is_file()]:
         raise EngineError(
             f"The run {run.name} has no {absent[0]} in its output folder.",

@@ -19,6 +19,7 @@ from engine.errors import EngineError
 from engine.models.load import Models, default_device, load_models, load_unet
 from engine.models.low_memory import plain_layers
 from engine.results.export import KOHYA_PREFIXES, KOHYA_SUFFIXES, checkpoint_weights, file_names, kohya_tensors
+from engine.results.files import exported_name
 from engine.results.generate import UNLOADABLE, load_run_pipeline, out_of_memory_told, pipeline_of, render
 from engine.rundir import RunDir
 from engine.text.abstractions import replace_abstractions
@@ -94,7 +95,7 @@ def verify_run(run: RunDir) -> Verification:
     Raises EngineError when there is no checkpoint to compare with, no base model, or no room on the GPU.
     """
     config, weights = run.config(), checkpoint_weights(run)
-    files = [run.output / file for file in file_names(run.name, bool(weights.tokens))]
+    files = [run.output / file for file in file_names(exported_name(run), bool(weights.tokens))]
     problems = list(_file_problems(weights, files))
     if problems:
         return _conclude(weights, files, problems, None, PICTURE_TOLERANCE)

@@ -62,34 +62,28 @@ def generate(
     --compare-base a row of the base model's pictures stands above each row of the LoRA's: what the prompt alone gives,
     the class noun in the trigger word's place, and what was learned.
     """
-    from engine.errors import EngineError
     from engine.extras import require
+    from engine.painting.request import check_numbers
     from engine.rundir import find_run
 
     require("train", "loratui generate")
     run = find_run(runs_dir, name)
-    if size is not None and size % 8:
-        raise EngineError(
-            f"A picture cannot be {size} pixels wide.", f"Choose a multiple of 8, such as {size // 8 * 8}."
-        )
+    config = run.config()
+    inference_steps = steps or config.sample.num_inference_steps
+    settings = {
+        "num_inference_steps": inference_steps,
+        "guidance_scale": config.sample.guidance_scale if guidance_scale is None else guidance_scale,
+        "size": size or config.data.resolution,
+    }
+    check_numbers({"seed": seed + num_images - 1, "lora_scale": lora_scale, **settings})
     _silence()
     from engine.results.contact_sheet import contact_sheet
     from engine.results.generate import generate as generate_images
     from engine.text.sample_prompts import base_prompt, sample_prompts
     from loratui.progress import progress_bar
 
-    config = run.config()
     captions = [text for text in prompt or [sample_prompts(config)[0]] for _ in range(num_images)]
-    inference_steps = steps or config.sample.num_inference_steps
-    paint = partial(
-        generate_images,
-        run,
-        num_inference_steps=inference_steps,
-        guidance_scale=config.sample.guidance_scale if guidance_scale is None else guidance_scale,
-        seed=seed,
-        size=size or config.data.resolution,
-        negative_prompt=negative_prompt,
-    )
+    paint = partial(generate_images, run, seed=seed, negative_prompt=negative_prompt, **settings)
     total = inference_steps * len(captions)
     with progress_bar("Painting") as show:
         learned = _Pictures(
@@ -147,7 +141,7 @@ def files(
     import json
 
     from curation.text import visible
-    from engine.results.files import output_files, scp_line
+    from engine.results.files import exported_name, output_files, scp_line
     from engine.results.tools import first_prompt, tools
     from engine.rundir import find_run
     from engine.sizes import gigabytes
@@ -155,7 +149,7 @@ def files(
 
     run = find_run(runs_dir, name)
     config = run.config()
-    found, listed = output_files(run), tools(run.name, first_prompt(config), run_tokens(config))
+    found, listed = output_files(run), tools(exported_name(run), first_prompt(config), run_tokens(config))
     scp = scp_line(run.output) if found else None
     if json_output:
         as_json = [{"path": str(file.path), "size": file.size, "meaning": file.meaning} for file in found]

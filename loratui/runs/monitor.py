@@ -206,12 +206,15 @@ class Monitor:
                 report(*self._summary.read)
 
     def _take_status(self, status: Status) -> None:
+        looked_dead = self._status is not None and self._status.state == "died"
         self._status = status
         self.state = status.state
         self.total_steps = self.total_steps or status.total_steps
         if status.state == "died":
             self._part_from_worker()
             self.outcome = (visible(status.message), f"Its last words are in {visible(str(self.run.log_file))}.")
+        elif looked_dead and status.state != "failed":  # it has ended otherwise, or goes on
+            self.outcome = None
 
     def _take_config(self) -> None:
         """What it costs, what ends it, and whether it makes pictures: a resume may have changed that."""

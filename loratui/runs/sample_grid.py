@@ -29,7 +29,7 @@ def sample_rows(monitor: Monitor, config: TrainConfig) -> list[SampleRow]:
     sample = config.sample
     first_seed = config.run.seed if sample.validation_seed is None else sample.validation_seed
     rows: dict[tuple[str, int], dict[int, Path]] = {}
-    for step, pictures in monitor.sample_sets.items():
+    for step, pictures in list(monitor.sample_sets.items()):  # which another thread fills
         seen: dict[str, int] = {}
         for path in pictures:
             prompt = monitor.prompts.get(path, "")

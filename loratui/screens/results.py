@@ -1,6 +1,7 @@
 """Results: what a run learned, as pictures, as numbers beside another run's, and as files to take away."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from textual.widgets import ContentSwitcher
 from curation.errors import StatedError
 from curation.text import visible
 from engine.config import TrainConfig
+from engine.events import Verified
 from engine.rundir import RunDir, find_run, list_runs
 from engine.training.manifest import checkpoint_folders
 from loratui.jobs import Job, run_in_background
@@ -32,6 +34,7 @@ from loratui.widgets.runs_list import RunsList
 from loratui.widgets.views_line import ViewsLine
 
 LOOK_SECONDS = 3.0  # at a run that goes on
+VERDICT = ("ok", "files", "tensors", "difference", "message")  # of what `loratui verify --json` says
 VIEWS = {
     "samples": ("s", "Samples"),
     "generate": ("n", "Generate"),
@@ -113,7 +116,7 @@ class ResultsScreen(Painting):
         self._view = "samples"
         self._config = TrainConfig()
         self._is_looking = False
-        self._verdicts: dict[Path, tuple[bool, str]] = {}
+        self._verdicts: dict[Path, Verified] = {}
         self._timer = self.set_interval(LOOK_SECONDS, self._look, pause=True)
 
     def on_screen_suspend(self) -> None:
@@ -128,6 +131,7 @@ class ResultsScreen(Painting):
 
     def draw(self) -> None:
         if self.project.monitor is None:
+            self._shown = None
             self.action_runs()
         elif self.project.monitor is not self._shown:
             self._turn_to(self.project.monitor)
@@ -140,6 +144,7 @@ class ResultsScreen(Painting):
         try:
             self._config = monitor.run.config()
         except StatedError as error:
+            self._shown = None
             self.tell(error)
             self.action_runs()
             return
@@ -149,6 +154,7 @@ class ResultsScreen(Painting):
         self._draw_view(take_focus=True)
 
     def _take_read(self, _: bool) -> None:
+        self._judge()
         self._draw_view()
         self.draw_standings()
 
@@ -194,15 +200,11 @@ class ResultsScreen(Painting):
         self.refresh_bindings()
 
     def on_row_list_chosen(self, event: RowList.Chosen) -> None:
-        if self._current != "runs":
+        chosen = self._runs.chosen
+        if self._current != "runs" or chosen is None:
             return
-        try:
-            run = find_run(self.project.runs_dir, event.key)
-        except StatedError as error:
-            self.tell(error)
-            return
-        if self._shown is None or run.path != self._shown.run.path:
-            self.project.monitor = Monitor(run)
+        if self._shown is None or chosen.run.path != self._shown.run.path:
+            self.project.monitor = Monitor(chosen.run)
             self._turn_to(self.project.monitor)
         else:
             self._draw_view(take_focus=True)
@@ -221,7 +223,7 @@ class ResultsScreen(Painting):
         elif self._view == "generate":
             self.query_one(GeneratePane).show(monitor.run, self._config, self._why_not_now())
         elif self._view == "files":
-            self.query_one(FilesPane).show(monitor, self._config, self._verdict(monitor))
+            self.query_one(FilesPane).show(monitor, self._config)
         if take_focus:
             pane: Any = self.query_one(f"#{self._view}")
             pane.take_focus()
@@ -288,11 +290,12 @@ class ResultsScreen(Painting):
 
     # Files
 
-    def _verdict(self, monitor: Monitor) -> tuple[bool, str] | None:
-        """What verifying said last: here, or at the end of the run."""
-        if found := self._verdicts.get(monitor.run.path):
-            return found
-        return (monitor.verified.ok, monitor.verified.message) if monitor.verified else None
+    def _judge(self) -> None:
+        """What verifying said here holds for the run on view, until its files are verified anew."""
+        if monitor := self._shown:
+            here, there = self._verdicts.get(monitor.run.path), monitor.verified
+            if here and (there is None or there.time < here.time):
+                monitor.verified = here
 
     def action_verify(self) -> None:
         """Have the files loaded and compared, in a process of its own."""
@@ -301,14 +304,15 @@ class ResultsScreen(Painting):
         run = self._shown.run
 
         def take(done: tuple[int, str]) -> None:
-            verification = json.loads(done[1])
-            self._verdicts[run.path] = (verification["ok"], verification["message"])
-            said = "verified" if verification["ok"] else "NOT verified"
-            severity = "information" if verification["ok"] else "error"
-            self.notify(
-                visible(verification["message"]), title=visible(f"{run.name} {said}"), severity=severity, markup=False
-            )
+            told = json.loads(done[1])
+            verdict = Verified(time=time.time(), **{key: told[key] for key in VERDICT})
+            self._verdicts[run.path] = verdict
+            self._judge()
+            said = "verified" if verdict.ok else "NOT verified"
+            severity = "information" if verdict.ok else "error"
+            self.notify(visible(verdict.message), title=visible(f"{run.name} {said}"), severity=severity, markup=False)
             self._draw_view()
+            self.draw_standings()
 
         work = ("verify", str(run.path), "--json")
         self.start_job("Verifying the files", lambda job: run_own_command(job, *work), take)

@@ -10,7 +10,8 @@ from textual.widgets import Static
 
 from curation.text import visible
 from engine.config import TrainConfig
-from engine.results.files import OutputFile, output_files, scp_line
+from engine.events import Verified
+from engine.results.files import OutputFile, exported_name, output_files, scp_line
 from engine.results.tools import Tool, first_prompt, tools
 from engine.sizes import gigabytes
 from engine.text.abstractions import run_tokens
@@ -47,18 +48,18 @@ class FilesPane(Vertical):
         self.query_one("#files-frame").border_title = "Files"
         self.query_one("#places").border_title = "Where they go"
 
-    def show(self, monitor: Monitor, config: TrainConfig, verdict: tuple[bool, str] | None) -> None:
-        """Show a run's files as they are now. verdict: whether they verified, and the words for it; None: not known."""
-        run = monitor.run
+    def show(self, monitor: Monitor, config: TrainConfig) -> None:
+        """Show a run's files as they are now, and what verifying them said last."""
+        run, verdict = monitor.run, monitor.verified
         files = output_files(run)
         self._files = {str(file.path.relative_to(run.path)): file for file in files}
         self._states = {key: _state(file, run.output, verdict) for key, file in self._files.items()}
         self.query_one("#file-rows", RowList).show(self._files, self._cells)
         self.query_one("#files-state", Static).update(
-            visible(verdict[1]) if verdict and files else "" if files else NONE
+            visible(verdict.message) if verdict and files else "" if files else NONE
         )
         self._folder = run.output if files else None
-        listed = tools(run.name, first_prompt(config), run_tokens(config))
+        listed = tools(exported_name(run), first_prompt(config), run_tokens(config))
         self.query_one("#places-text", Static).update(_places(listed, self.scp))
 
     def take_focus(self) -> None:
@@ -80,13 +81,13 @@ class FilesPane(Vertical):
         return key, gigabytes(file.size), self._states[key], file.meaning
 
 
-def _state(file: OutputFile, output: Path, verdict: tuple[bool, str] | None) -> str:
+def _state(file: OutputFile, output: Path, verdict: Verified | None) -> str:
     """Of a tensor file in the run's own output: what verifying it said. A checkpoint's export is not compared."""
     if file.path.suffix != ".safetensors":
         return ""
     if verdict is None or file.path.parent != output:
         return f"{glyphs().open} not verified"
-    return f"{glyphs().done} verified" if verdict[0] else f"{glyphs().blocked} NOT verified"
+    return f"{glyphs().done} verified" if verdict.ok else f"{glyphs().blocked} NOT verified"
 
 
 def _places(listed: Iterable[Tool], scp: str | None) -> Text:

@@ -25,6 +25,7 @@ from engine.events import (
     Skipped,
     Started,
     Step,
+    Stopped,
     Verified,
     Warned,
 )
@@ -100,6 +101,18 @@ def test_a_run_that_nobody_works_on_has_no_remaining_time(run: RunDir) -> None:
     monitor.refresh()
     assert (monitor.state, monitor.eta_seconds) == ("died", None)
     assert monitor.outcome and str(run.log_file) in monitor.outcome[1]
+
+
+def test_a_run_that_looked_dead_for_a_moment_is_told_by_its_end(run: RunDir) -> None:
+    run.write_status(Status(state="running"))
+    write(run, started(), step(1))
+    monitor = Monitor(run)
+    monitor.refresh()
+    assert monitor.state == "died" and monitor.outcome
+    run.write_status(Status(state="stopped", step=1))
+    write(run, Stopped(step=1))
+    monitor.refresh()
+    assert (monitor.state, monitor.outcome) == ("stopped", None)
 
 
 def test_steps_after_a_restart_replace_those_recorded_before(run: RunDir) -> None:

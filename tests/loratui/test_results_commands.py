@@ -88,6 +88,10 @@ def test_export_writes_the_same_files_elsewhere(finished_run: Path, tmp_path: Pa
     ("arguments", "problem"),
     [
         (["generate", "{run}", "--size", "100"], "cannot be 100 pixels wide"),
+        (["generate", "{run}", "--size", "1000000"], "size is out of range"),
+        (["generate", "{run}", "--seed", "9223372036854775807"], "seed is out of range"),
+        (["generate", "{run}", "--lora-scale", "nan"], "lora scale is out of range"),
+        (["generate", "{run}", "--guidance-scale", "inf"], "guidance scale is out of range"),
         (["export", "{run}", "--checkpoint", "12345"], "no checkpoint of step 12345"),
         (["verify", "nothing"], "There is no run 'nothing'"),
     ],

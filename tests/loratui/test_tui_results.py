@@ -26,7 +26,7 @@ from loratui.widgets.gallery import Gallery
 from loratui.widgets.row_list import RowList
 from tests import run_events
 from tests.loratui.made_runs import made_run, started
-from tests.loratui.tui import NARROW, WIDE, go, notified, sees, wait_for
+from tests.loratui.tui import NARROW, WIDE, go, notified, screen_text, sees, wait_for
 
 PROMPTS = ("a photo of TOK", "TOK, [/foo] [red] 犬 🐕\x1b[2J")
 STEPS = (100, 200, 300, 400, 500, 600, 700, 800)
@@ -159,6 +159,24 @@ async def test_a_run_whose_config_is_broken_is_told() -> None:
     with results_of(run) as app:
         async with app.run_test(size=NARROW, notifications=True) as pilot:
             await sees(pilot, "lora.rank")
+
+
+async def test_a_run_that_cannot_be_shown_leaves_none_on_view() -> None:
+    shown, broken = trained("dog"), trained("cat")
+    broken.config_file.write_text("[lora]\nrank = 'x'\n")
+    with results_of(shown) as app:
+        async with app.run_test(size=WIDE, notifications=True) as pilot:
+            await sees(pilot, "dog ✓ finished")
+            await go(pilot, "5")
+            app.project.watch(broken)
+            await go(pilot, "6")
+            await sees(pilot, "lora.rank", "Choose a run")
+            app.project.watch(shown)
+            await go(pilot, "5", "6")
+            await sees(pilot, "dog ✓ finished")
+            await go(pilot, "5")
+            app.project.monitor = None  # as when it was deleted there
+            assert "Choose a run" in await go(pilot, "6")
 
 
 # Generate
@@ -357,6 +375,28 @@ async def test_files_are_shown_with_their_state_and_where_they_go(size: tuple[in
             assert app.clipboard.startswith("scp -r ") and app.clipboard.endswith("/runs/dog/output .")
 
 
+async def test_the_last_word_of_verifying_is_shown_in_the_list_and_on_the_strip() -> None:
+    run = trained("dog")
+    with results_of(run) as app:
+        async with app.run_test(size=WIDE) as pilot:
+            text = await go(pilot, "f")
+            assert "✓ verified" in text and "6 Results  ✓ verified" in text
+            again = Verified(ok=False, files=[], tensors=9, difference=None, message="a tensor differs")
+            EventWriter(run.events_file).write(again)
+            await go(pilot, "5", "6")
+            await wait_for(pilot, lambda: "NOT verified" in screen_text(pilot))
+            await sees(pilot, "a tensor differs", "6 Results  ✗ not verified")
+
+
+async def test_the_files_of_a_run_that_was_copied_under_another_name_are_known() -> None:
+    trained("dog").path.rename(Path("runs/my cat"))
+    with results_of(RunDir(Path("runs/my cat"))) as app:
+        async with app.run_test(size=WIDE) as pilot:
+            text = await go(pilot, "f")
+            assert "LoRA for ComfyUI" in text and "embeddings of the new tokens" in text
+            assert "<lora:dog:1>" in text and "my cat.safetensors" not in text
+
+
 async def test_a_run_without_files_says_so() -> None:
     run = made_run(Path("runs"), "dog", "stopped")
     with results_of(run) as app:
@@ -374,7 +414,7 @@ async def test_files_are_verified_and_exported_from_a_checkpoint(finished_run: P
             await go(pilot, "f")
             (run.output / "done.safetensors").write_bytes(b"no tensors")
             await pilot.press("v")
-            await sees(pilot, "NOT verified")
+            await sees(pilot, "NOT verified", "6 Results  ✗ not verified")
             assert "Export from the checkpoint of" in await go(pilot, "e")
             await pilot.press("enter")
             await sees(pilot, "Wrote 3 files")
